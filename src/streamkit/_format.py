@@ -1,0 +1,65 @@
+"""`Format` and its `Encoder`: how items become the bytes of one media type."""
+
+from __future__ import annotations
+
+__all__ = ("Encoder", "Format")
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+T_contra = TypeVar("T_contra", contravariant=True)
+
+
+class Encoder(Generic[T_contra]):
+    """Turn the items of one response into bytes. Subclass it, write `one`, keep what fits.
+
+    An empty result sends nothing. A raised exception is the stream's error.
+
+    Example:
+        class Shout(Encoder[str]):
+            def one(self, item: str) -> bytes:
+                return item.upper().encode()
+    """
+
+    keep_alive: bytes = b""
+    """Sent when the stream was silent for a while; empty for formats without comments."""
+
+    def begin(self) -> bytes:
+        """Return what stands before the first item."""
+        return b""
+
+    def one(self, item: T_contra, /) -> bytes:
+        """Return one item as bytes."""
+        raise NotImplementedError
+
+    def batch(self, items: Sequence[T_contra], /) -> bytes:
+        """Return several items as bytes; override it where a batch is cheaper than its items."""
+        return b"".join(map(self.one, items))
+
+    def end(self, count: int) -> bytes:  # noqa: ARG002 - for formats that tell how many
+        """Return what says that the stream is complete, after `count` items."""
+        return b""
+
+    def error(self, code: str, message: str) -> bytes | None:  # noqa: ARG002 - for formats that tell
+        """Return what says that the stream failed; None when only a cut connection can."""
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Format(Generic[T_contra]):
+    """Name a media type and make an encoder for each response of it.
+
+    Example:
+        as_shout = Format("as_shout", "text/plain; charset=utf-8", Shout)
+    """
+
+    name: str
+    media_type: str
+    encoder: Callable[[], Encoder[T_contra]]
+
+    def __repr__(self) -> str:
+        """Return the name under which it is imported."""
+        return self.name

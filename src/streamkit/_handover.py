@@ -1,0 +1,221 @@
+"""`Handover`: one task iterates a source and encodes, another takes all that is ready.
+
+Rules here: the feeding task opens, iterates and closes the source; nobody else touches it. The
+error comes after the items. Only `take()` says what is the end. Whoever starts `feed()` calls
+`leave()` on every way out.
+"""
+
+from __future__ import annotations
+
+__all__ = ("Handover",)
+
+import logging
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Sequence
+from time import monotonic
+from types import coroutine
+from typing import Any, Protocol, TypeVar, runtime_checkable
+
+from anyio import CancelScope, Event, current_time, get_cancelled_exc_class
+from anyio.lowlevel import checkpoint
+
+from ._errors import CleanupTimeout, SourceCancelled
+from ._format import Encoder
+from ._source import Feeding, Source, close, discard, entered, feeding_now
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+logger = logging.getLogger("streamkit")
+
+# 64 KiB, about 650 events of 100 bytes: larger batches gave no more throughput, and what is
+# gathered here is what a client that stops reading can hold.
+MAX_BYTES = 1 << 16
+MAX_ITEMS = 1000
+
+# A source that never waits gives way to the other requests at least this often.
+MAX_TURN = 0.005
+
+# For all of a source's cleanup together, when its reader has left.
+CLOSE_TIMEOUT = 5.0
+
+
+class Handover:
+    """What one task made and another has not yet taken; bounded in bytes, items and time."""
+
+    def __init__(self, *, max_bytes: int = MAX_BYTES, max_items: int = MAX_ITEMS) -> None:
+        """Make an empty one; call this inside the event loop."""
+        self.count = 0
+        """How many items were taken."""
+        self.ended = False
+        """Whether the source has ended or failed, and was closed."""
+        self.stopped = False
+        """Whether `stop()` was called."""
+        self._max_bytes = max_bytes
+        self._max_items = max_items
+        self._ready: list[bytes] = []
+        self._left = False
+        self._error: BaseException | None = None
+        self._wake: Event | None = None
+        self._room: Event | None = None
+        # Shielded: whoever cancels the tasks of a response must not reach the source except
+        # through `leave()`, which cancels once and then lets its cleanup run.
+        self._scope = CancelScope(shield=True)
+
+    async def feed(self, source: Source[T], encoder: Encoder[T]) -> None:
+        """Open, iterate and close the source in this task; its outcome goes to the taker."""
+        # Somebody may throw a cancellation into the source that is not ours: without this
+        # default the taker would take it for the end.
+        error: BaseException | None = SourceCancelled()
+        try:
+            with self._scope, CancelScope() as guard:
+                if self._left:
+                    guard.shield, guard.deadline = True, current_time() + CLOSE_TIMEOUT
+                    await discard(source)
+                else:
+                    await _cancelled_once(self._iterate(source, encoder), guard, self._scope)
+            # Only its deadline cancels the guard.
+            error = CleanupTimeout(CLOSE_TIMEOUT) if guard.cancel_called else None
+        except (Exception, BaseExceptionGroup) as raised:  # noqa: BLE001 - the taker raises it
+            error = _the_one(raised)
+        finally:
+            failed = isinstance(error, Exception) and not isinstance(error, SourceCancelled)
+            if self._left and failed:
+                logger.error("a source failed while it was closed", exc_info=error)
+            self._error, self.ended = error, True
+            self._notify()
+
+    async def take(self) -> bytes:
+        """Return all that is ready, after waiting for something; b"" is the end.
+
+        After the items comes the error of the source, if it failed. Cancelling a call loses
+        nothing.
+        """
+        ready = self._ready
+        if not ready and not self.ended and not self.stopped:
+            self._wake = Event()
+            await self._wake.wait()
+        self.count += len(ready)
+        batch = ready[0] if len(ready) == 1 else b"".join(ready)
+        ready.clear()
+        if self._room is not None:
+            self._room.set()
+            self._room = None
+        if not batch and self._error is not None:
+            raise self._error
+        return batch
+
+    def leave(self) -> None:
+        """Say that nobody takes any more: the source is cancelled once, then closed."""
+        self._left = True
+        self._scope.cancel()
+
+    def stop(self) -> None:
+        """Have `take()` return b"" once nothing is ready, though the source has not ended."""
+        self.stopped = True
+        self._notify()
+
+    async def _iterate(self, source: Source[T], encoder: Encoder[T]) -> None:
+        feeding = Feeding()
+        feeding_now.set(feeding)
+        async with entered(source, feeding) as things:
+            if isinstance(things, Batched):
+                await self._gather(things.batches(), self._counting(encoder.batch))
+            else:
+                await self._gather(aiter(things), encoder.one)
+
+    async def _gather(self, things: AsyncIterator[T], encode: Callable[[T], bytes]) -> None:
+        """Encode in this task, so that bytes bound the buffer and a refused item ends the stream.
+
+        This loop is the path of each event: names are local, and whatever can be asked per
+        batch is not asked per item.
+        """
+        ready, max_bytes, max_items = self._ready, self._max_bytes, self._max_items
+        size, turn = 0, 0.0
+        try:
+            async for thing in things:
+                if chunk := encode(thing):
+                    if ready:
+                        size += len(chunk)
+                    else:  # everything was taken
+                        size = len(chunk)
+                        if self._wake is not None:
+                            self._notify()
+                    ready.append(chunk)
+                    if size >= max_bytes or len(ready) >= max_items:
+                        self._room = room = Event()
+                        await room.wait()
+                        turn = monotonic() + MAX_TURN
+                if monotonic() >= turn:
+                    await checkpoint()
+                    turn = monotonic() + MAX_TURN
+                # The source, or the checkpoint, may have swallowed the one cancellation.
+                if self._left:
+                    return
+        finally:
+            await close(things)
+
+    def _counting(self, encode: Callable[[Sequence[T]], bytes]) -> Callable[[Sequence[T]], bytes]:
+        def counted(batch: Sequence[T]) -> bytes:
+            if chunk := encode(batch):
+                self.count += len(batch) - 1  # `take()` counts the chunk
+            return chunk
+
+        return counted
+
+    def _notify(self) -> None:
+        if self._wake is not None:
+            self._wake.set()
+            self._wake = None
+
+
+@runtime_checkable
+class Batched(Protocol[T_co]):
+    """A source that hands on what it read in one go, as it is."""
+
+    def batches(self) -> AsyncIterator[Sequence[T_co]]:
+        """Yield items in batches."""
+        ...
+
+
+@coroutine
+def _cancelled_once(
+    work: Coroutine[Any, Any, None], guard: CancelScope, owner: CancelScope
+) -> Generator[Any, Any, None]:
+    """Deliver the owner's cancellation to `work` once, then shield its cleanup, within a bound.
+
+    Cancel scopes are level-triggered: `finally: await session.close()` would be cut short at its
+    first await. So this steps the coroutine by hand, and when the cancellation arrives it turns
+    on the shield of `guard` before it passes it on. Turning it on later, at the next await, would
+    break trio's own bookkeeping.
+    """
+    cancelled = get_cancelled_exc_class()
+    advance: Callable[[Any], Any] = work.send
+    value: Any = None
+    try:
+        while True:
+            try:
+                trap = advance(value)
+            except StopIteration:
+                return
+            failure: BaseException | None
+            try:
+                value = yield trap
+            except BaseException as raised:  # noqa: BLE001 - asyncio throws it in; it is passed on
+                advance, value, failure = work.throw, raised, raised
+            else:  # trio sends an outcome, which holds it
+                advance, failure = work.send, getattr(value, "error", None)
+            # A timeout inside the source is its own affair: hence `cancel_called`.
+            if isinstance(failure, cancelled) and owner.cancel_called and not guard.shield:
+                guard.shield, guard.deadline = True, current_time() + CLOSE_TIMEOUT
+    finally:
+        work.close()
+
+
+def _the_one(error: BaseException) -> BaseException:
+    """Return the one real error of a group; a source with a task group of its own raises groups."""
+    while isinstance(error, BaseExceptionGroup):
+        real, _ = error.split(Exception)
+        if real is None or len(real.exceptions) != 1:
+            return error
+        error = real.exceptions[0]
+    return error

@@ -1,0 +1,44 @@
+"""What every adapter decides the same way. Rule: no I/O here, no framework."""
+
+from __future__ import annotations
+
+__all__ = ("END_ID", "EVENT_STREAM", "GONE_STATUS", "error_body", "seen_the_end", "stream_headers")
+
+from collections.abc import Mapping
+from typing import Any
+
+from ._errors import StreamkitError, told
+from ._format import Format
+
+EVENT_STREAM = "text/event-stream"
+
+# The id of the last frame of a request-bound event stream. Without it `EventSource` would run the
+# source again, for ever: it reconnects after every end.
+END_ID = "end"
+
+# For a client that left before the first byte. It never arrives; middleware wants to see a start.
+GONE_STATUS = 499
+
+
+def stream_headers(format: Format[Any], own: Mapping[str, str] | None) -> dict[str, str]:
+    """Return the headers of a streamed response; the user's own values win."""
+    headers = {
+        "content-type": format.media_type,
+        # Proxies must neither keep nor compress what has to arrive at once.
+        "cache-control": "no-cache, no-transform",
+        "x-accel-buffering": "no",
+        # Browsers hold back the start of a text to guess what it is, unless told not to.
+        "x-content-type-options": "nosniff",
+    }
+    return headers | {name.lower(): value for name, value in (own or {}).items()}
+
+
+def seen_the_end(format: Format[Any], last_event_id: str | None) -> bool:
+    """Tell whether a reconnecting client already has all of it; then the answer is 204."""
+    return last_event_id == END_ID and format.media_type.startswith(EVENT_STREAM)
+
+
+def error_body(error: StreamkitError) -> dict[str, str]:
+    """Return what a client sees of an error when nothing was sent yet."""
+    code, message = told(error)
+    return {"error": code, "message": message}

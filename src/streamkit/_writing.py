@@ -1,0 +1,198 @@
+"""`write_stream`: the one loop behind every adapter."""
+
+from __future__ import annotations
+
+__all__ = ("Client", "Left", "Stuck", "Timing", "write_stream")
+
+import logging
+from collections.abc import Awaitable
+from contextlib import suppress
+from dataclasses import dataclass
+from math import inf
+from typing import Any, Protocol, TypeVar
+
+from anyio import (
+    BrokenResourceError,
+    CancelScope,
+    ClosedResourceError,
+    create_task_group,
+    current_time,
+    move_on_after,
+)
+
+from ._errors import ServerStopping, told
+from ._format import Encoder, Format
+from ._handover import Handover
+from ._source import Source
+
+T = TypeVar("T")
+
+logger = logging.getLogger("streamkit")
+
+# What a server, or a middleware in between, raises when nobody is there to write to.
+_GONE = (OSError, BrokenResourceError, ClosedResourceError)
+
+
+class Client(Protocol):
+    """One HTTP exchange, as an adapter binds it to its framework. An `OSError` means: gone."""
+
+    async def start(self) -> None:
+        """Send the status and the headers."""
+
+    async def write(self, data: bytes) -> None:
+        """Send a part of the body, and wait while the client does not read."""
+
+    async def finish(self) -> None:
+        """Say that the body is complete."""
+
+    async def gone(self) -> None:
+        """Return when the client has left; it is cancelled otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How long a response waits, in seconds: for its first batch, when idle, for the client."""
+
+    first_wait: float = 2.0
+    keep_alive: float | None = 15.0
+    send_timeout: float = 30.0
+
+    def __post_init__(self) -> None:
+        """Refuse what would spin or never send."""
+        if self.first_wait < 0:
+            raise ValueError(f"first_wait is a time of 0 s or more, not {self.first_wait}")
+        if self.keep_alive is not None and self.keep_alive <= 0:
+            raise ValueError(f"keep_alive is a time above 0 s, or None, not {self.keep_alive}")
+        if self.send_timeout <= 0:
+            raise ValueError(f"send_timeout is a time above 0 s, not {self.send_timeout}")
+
+
+class Left(Exception):  # noqa: N818 - not an error: the client is free to go
+    """The client went before the end."""
+
+
+class Stuck(Left):
+    """The client took nothing for too long and was given up."""
+
+
+async def write_stream(
+    client: Client, source: Source[T], format: Format[T], timing: Timing
+) -> None:
+    """Send the source to the client, and close the source on every way out.
+
+    The first batch is awaited before the headers are sent: a source that fails until then raises
+    here, and nothing was sent. A failure after that is written as the format's error, or raised
+    when the format has none: then the adapter cuts the connection. Raises `Left` when the client
+    went, or was given up. When this returns or raises, the source was closed.
+    """
+    encoder = format.encoder()
+    writing = _Writing(client, encoder, timing)
+    failure: Exception | None = None
+    async with create_task_group() as tasks:
+        writing.scope = tasks.cancel_scope
+        tasks.start_soon(writing.watch)
+        tasks.start_soon(writing.hand.feed, source, encoder)
+        try:
+            await writing.write_all()
+            writing.complete = True
+        except Exception as error:  # noqa: BLE001 - raised below, outside the group that would wrap it
+            failure = error
+        finally:
+            writing.hand.leave()
+        tasks.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+    if not writing.complete:
+        if writing.gone:
+            raise Left
+        logger.warning("a client took nothing for %g s and was given up", timing.send_timeout)
+        raise Stuck
+    with move_on_after(timing.send_timeout), suppress(*_GONE):
+        await client.finish()
+
+
+class _Writing:
+    """One response while it is being written."""
+
+    scope: CancelScope
+
+    def __init__(self, client: Client, encoder: Encoder[Any], timing: Timing) -> None:
+        self.client = client
+        self.encoder = encoder
+        self.timing = timing
+        self.hand = Handover()
+        self.complete = False
+        self.gone = False
+
+    async def watch(self) -> None:
+        """Leave when the client goes, and on every other way out.
+
+        The rule to leave is kept here as well as in the writing task, because a server may shield
+        its `send`: then only this task notices that the send timeout has passed.
+        """
+        try:
+            await self.client.gone()
+            self.gone = True
+        finally:
+            self.hand.leave()
+        self.scope.cancel()
+
+    async def write_all(self) -> None:
+        """Write headers, batches and the end, or the error."""
+        started = False
+        try:
+            batch = await self._first()
+            started = True
+            await self._sent(self.client.start())
+            await self._put(self.encoder.begin())
+            if batch is None:
+                batch = await self._next()
+            while batch:
+                await self._put(batch)
+                batch = await self._next()
+            if not self.hand.ended:
+                raise ServerStopping
+        except Left:
+            raise
+        except Exception as error:
+            if not started:
+                raise
+            await self._put_error(error)
+        else:
+            await self._put(self.encoder.end(self.hand.count))
+
+    async def _first(self) -> bytes | None:
+        with move_on_after(self.timing.first_wait):
+            return await self.hand.take()
+        return None
+
+    async def _next(self) -> bytes:
+        """Return the next batch, b"" at the end; meanwhile keep the connection alive."""
+        if not self.encoder.keep_alive or self.timing.keep_alive is None:
+            return await self.hand.take()
+        while True:
+            with move_on_after(self.timing.keep_alive):
+                return await self.hand.take()
+            await self._put(self.encoder.keep_alive)
+
+    async def _put_error(self, error: Exception) -> None:
+        code, message = told(error)
+        data = self.encoder.error(code, message)
+        if data is None:
+            raise error
+        if not isinstance(error, ServerStopping):
+            logger.error("a source failed: %s", code, exc_info=error)
+        await self._put(data)
+
+    async def _put(self, data: bytes) -> None:
+        if data:
+            await self._sent(self.client.write(data))
+
+    async def _sent(self, sending: Awaitable[None]) -> None:
+        # The deadline is that of the response's whole group: it also ends the watching task.
+        self.scope.deadline = current_time() + self.timing.send_timeout
+        try:
+            await sending
+        except _GONE as error:
+            raise Left from error
+        self.scope.deadline = inf

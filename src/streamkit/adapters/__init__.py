@@ -1,0 +1,1 @@
+"""Adapters, one file for each web framework. Nothing is re-exported here."""

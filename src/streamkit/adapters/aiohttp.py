@@ -1,0 +1,136 @@
+"""Answer a request of aiohttp with a stream: `await respond(request, source, format)`."""
+
+from __future__ import annotations
+
+__all__ = ("error_response", "respond")
+
+import logging
+import os
+from asyncio import BaseTransport
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeVar
+
+from anyio import sleep, wait_readable
+
+from .._errors import MissingDependency, StreamkitError, told
+from .._format import Format
+from .._source import Source, check_source, discard
+from .._web import GONE_STATUS, error_body, seen_the_end, stream_headers
+from .._writing import Left, Stuck, Timing, write_stream
+
+try:
+    from aiohttp import web
+except ImportError as error:
+    raise MissingDependency(__name__, "aiohttp") from error
+
+T = TypeVar("T")
+
+logger = logging.getLogger("streamkit")
+
+# Between "the socket has something to read" and "it has closed": time for aiohttp to read it.
+READ_PAUSE = 0.05
+
+
+async def respond(
+    request: web.BaseRequest,
+    source: Source[T],
+    format: Format[T],
+    *,
+    status_code: int = 200,
+    headers: Mapping[str, str] | None = None,
+    first_wait: float = 2.0,
+    keep_alive: float | None = 15.0,
+    send_timeout: float = 30.0,
+) -> web.StreamResponse:
+    """Send what a source yields, each item as soon as it is there; return the sent response.
+
+    The first item is awaited for up to `first_wait` seconds before the headers go out, so an error
+    until then is a real status: `HTTPForbidden` raised in the source is a 403. After that it is
+    the format's error. `keep_alive` seconds of silence bring a comment (event streams only; None
+    for never). A client that takes nothing for `send_timeout` seconds is given up, and its
+    connection freed. On every way out the source is closed before this returns.
+
+    Example:
+        async def get_words(request: web.Request) -> web.StreamResponse:
+            return await respond(request, words(), as_sse)
+    """
+    check_source(source)
+    timing = Timing(first_wait, keep_alive, send_timeout)
+    own = stream_headers(format, headers)
+    if request.method == "HEAD":
+        await discard(source)
+        return web.Response(status=status_code, headers=own)
+    if seen_the_end(format, request.headers.get("Last-Event-ID")):
+        await discard(source)
+        return web.Response(status=204)
+    client = _Client(request, web.StreamResponse(status=status_code, headers=own))
+    try:
+        await write_stream(client, source, format, timing)
+    except Left as left:
+        if isinstance(left, Stuck) and request.transport is not None:
+            request.transport.abort()
+        if not client.started:
+            return web.Response(status=GONE_STATUS)
+    except Exception as error:
+        if not client.started:
+            raise
+        # aiohttp would try to send an error page behind what was sent. Closing the transport
+        # delivers what is on its way, without the last chunk that would say "complete".
+        logger.error("a source failed: %s", told(error)[0], exc_info=error)
+        if request.transport is not None:
+            request.transport.close()
+    return client.response
+
+
+@web.middleware
+async def error_response(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Answer an error of the library with its status, as `{"error": code, "message": sentence}`.
+
+    Example:
+        app = web.Application(middlewares=[error_response])
+    """
+    try:
+        return await handler(request)
+    except StreamkitError as error:
+        return web.json_response(error_body(error), status=error.status)
+
+
+class _Client:
+    """One exchange of aiohttp."""
+
+    def __init__(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
+        self.response = response
+        self.started = False
+        self._request = request
+
+    async def start(self) -> None:
+        self.started = True
+        await self.response.prepare(self._request)
+
+    async def write(self, data: bytes) -> None:
+        await self.response.write(data)
+
+    async def finish(self) -> None:
+        await self.response.write_eof()
+
+    async def gone(self) -> None:
+        # aiohttp tells nobody that the peer of an idle handler has left, unless the application
+        # asks for cancelled handlers. So watch a duplicate of the socket: waiting on the socket
+        # itself is refused, because the transport owns it.
+        transport = self._request.transport
+        if transport is None:
+            return
+        watched = os.dup(transport.get_extra_info("socket").fileno())
+        try:
+            await _closed(transport, watched)
+        finally:
+            os.close(watched)
+
+
+async def _closed(transport: BaseTransport, watched: int) -> None:
+    while not transport.is_closing():
+        await wait_readable(watched)
+        # Readable may also mean a pipelined request, which aiohttp reads when it is its turn.
+        await sleep(READ_PAUSE)

@@ -1,0 +1,18 @@
+"""Return a stream from a path operation of FastAPI: `StreamResponse(source, format)`.
+
+Return it; do not `yield` in the path operation. FastAPI takes a path operation that yields for its
+own encoder, which knows none of the library's formats.
+"""
+
+from __future__ import annotations
+
+__all__ = ("StreamResponse", "error_response")
+
+from .._errors import MissingDependency
+
+try:
+    import fastapi  # noqa: F401 - to name the right extra when it is missing
+except ImportError as error:
+    raise MissingDependency(__name__, "fastapi") from error
+
+from .starlette import StreamResponse, error_response

@@ -1,0 +1,135 @@
+"""Return a stream from an endpoint of Starlette: `StreamResponse(source, format)`.
+
+It speaks ASGI by itself, because Starlette's own `StreamingResponse` leaves the source open when
+the client goes, and does not notice a client that leaves an idle stream on newer servers.
+"""
+
+from __future__ import annotations
+
+__all__ = ("StreamResponse", "error_response")
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+from .._errors import MissingDependency, StreamkitError
+from .._format import Format
+from .._source import Source, check_source, discard
+from .._web import GONE_STATUS, error_body, seen_the_end, stream_headers
+from .._writing import Left, Timing, write_stream
+
+try:
+    from starlette.background import BackgroundTask
+    from starlette.datastructures import Headers
+    from starlette.requests import Request
+    from starlette.responses import JSONResponse, Response
+    from starlette.types import Receive, Scope, Send
+except ImportError as error:
+    raise MissingDependency(__name__, "starlette") from error
+
+T = TypeVar("T")
+
+
+class StreamResponse(Response):
+    """Send what a source yields, each item as soon as it is there.
+
+    The first item is awaited for up to `first_wait` seconds before the headers go out, so an error
+    until then is a real status: `HTTPException(403)` raised in the source is a 403. After that it
+    is the format's error. `keep_alive` seconds of silence bring a comment (event streams only;
+    None for never), and a client that takes nothing for `send_timeout` seconds is given up. On
+    every way out the source is closed, before the background task and yield-dependencies.
+
+    Example:
+        @app.get("/words")
+        async def get_words() -> StreamResponse:
+            return StreamResponse(words(), as_sse)
+    """
+
+    def __init__(
+        self,
+        source: Source[T],
+        format: Format[T],
+        *,
+        status_code: int = 200,
+        headers: Mapping[str, str] | None = None,
+        background: BackgroundTask | None = None,
+        first_wait: float = 2.0,
+        keep_alive: float | None = 15.0,
+        send_timeout: float = 30.0,
+    ) -> None:
+        """Refuse what is no source here, where the traceback shows the line."""
+        check_source(source)
+        self._source: Source[T] = source
+        self._format: Format[T] = format
+        self._timing = Timing(first_wait, keep_alive, send_timeout)
+        self.status_code = status_code
+        self.background = background
+        self.init_headers(stream_headers(format, headers))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["method"] == "HEAD":
+            await self._answer_unopened(send, self.status_code)
+        elif seen_the_end(self._format, Headers(scope=scope).get("last-event-id")):
+            await self._answer_unopened(send, 204)
+        else:
+            await self._stream(receive, send)
+        if self.background is not None:
+            await self.background()
+
+    async def _answer_unopened(self, send: Send, status: int) -> None:
+        await discard(self._source)
+        headers = [] if status == 204 else self.raw_headers
+        await _answer_empty(send, status, headers)
+
+    async def _stream(self, receive: Receive, send: Send) -> None:
+        client = _Client(receive, send, self.status_code, self.raw_headers)
+        try:
+            await write_stream(client, self._source, self._format, self._timing)
+        except Left:
+            if not client.started:  # nobody reads it, but middleware wants to see an answer
+                await _answer_empty(send, GONE_STATUS, [])
+
+
+def error_response(request: Request, error: Exception) -> Response:  # noqa: ARG001
+    """Answer an error of the library with its status, as `{"error": code, "message": sentence}`.
+
+    Example:
+        app.add_exception_handler(StreamkitError, error_response)
+    """
+    if not isinstance(error, StreamkitError):
+        raise error
+    return JSONResponse(error_body(error), error.status)
+
+
+async def _answer_empty(send: Send, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": b""})
+
+
+class _Client:
+    """One ASGI exchange."""
+
+    def __init__(
+        self, receive: Receive, send: Send, status: int, headers: list[tuple[bytes, bytes]]
+    ) -> None:
+        self.started = False
+        self._receive = receive
+        self._send = send
+        self._status = status
+        self._headers = headers
+
+    async def start(self) -> None:
+        self.started = True
+        await self._send(
+            {"type": "http.response.start", "status": self._status, "headers": self._headers}
+        )
+
+    async def write(self, data: bytes) -> None:
+        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+
+    async def finish(self) -> None:
+        await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def gone(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass

@@ -1,0 +1,1 @@
+"""Formats and stores, one file each. Nothing is re-exported here."""

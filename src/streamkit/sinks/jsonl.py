@@ -1,0 +1,21 @@
+"""`as_jsonl`: one record a line."""
+
+from __future__ import annotations
+
+__all__ = ("as_jsonl",)
+
+from .._event import Event, check_source_event
+from .._format import Encoder, Format
+from .._json import to_json
+
+
+class _JsonLines(Encoder[object]):
+    def one(self, item: object) -> bytes:
+        if isinstance(item, Event):
+            check_source_event(item)
+            item = item.data
+        return to_json(item) + b"\n"
+
+
+as_jsonl: Format[object] = Format("as_jsonl", "application/jsonl", _JsonLines)
+"""JSON lines: each item is one, a `str` as a JSON string. A failure cuts the connection."""

@@ -1,0 +1,49 @@
+"""`as_sse`: an event stream for `EventSource`, with an end that says so."""
+
+from __future__ import annotations
+
+__all__ = ("as_sse",)
+
+from dataclasses import replace
+
+from .._errors import ItemRefused, ServerStopping
+from .._event import Event, check_source_event
+from .._format import Encoder, Format
+from .._json import to_json
+from .._sse import encode_comment, encode_sse, encode_text
+from .._web import END_ID, EVENT_STREAM
+
+
+class _Events(Encoder[object]):
+    """Content goes unnamed, because `onmessage` sees only that; the end and failures are named."""
+
+    keep_alive = encode_comment("keep-alive")
+
+    def one(self, item: object) -> bytes:
+        if type(item) is dict:
+            return b"data: " + to_json(item) + b"\n\n"
+        if isinstance(item, str):
+            return encode_text(item)
+        if isinstance(item, Event):
+            check_source_event(item)
+            # Ids come from a log; one that a source invents would be a cursor into nothing.
+            return encode_sse(replace(item, id="") if item.id else item)
+        if isinstance(item, bytes | bytearray | memoryview):
+            raise ItemRefused("bytes need as_bytes or as_text")
+        return b"data: " + to_json(item) + b"\n\n"
+
+    def end(self, count: int) -> bytes:
+        return _last("end", {"state": "done", "count": count}, END_ID)
+
+    def error(self, code: str, message: str) -> bytes:
+        # After a server's stop the client shall come back; after its own failure it shall not.
+        id = "" if code == ServerStopping.code else END_ID
+        return _last("error", {"state": "error", "code": code, "message": message}, id)
+
+
+def _last(type: str, data: dict[str, object], id: str) -> bytes:
+    return encode_sse(Event(type, data, id=id))
+
+
+as_sse: Format[object] = Format("as_sse", f"{EVENT_STREAM}; charset=utf-8", _Events)
+"""Server-sent events: text as it is, other values as JSON; then `event: end`, or `event: error`."""

@@ -1,0 +1,57 @@
+"""`as_text` and `as_bytes`: what the items say, with nothing around it."""
+
+from __future__ import annotations
+
+__all__ = ("as_bytes", "as_text")
+
+import codecs
+from typing import TypeAlias
+
+from .._errors import ItemRefused
+from .._event import Event, check_source_event
+from .._format import Encoder, Format
+from .._json import to_json, to_utf8
+
+_Bytes: TypeAlias = bytes | bytearray | memoryview
+
+
+class _Text(Encoder[object]):
+    """Text as it is, bytes as UTF-8 that may be cut anywhere, the rest as a line of JSON."""
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._cut = False  # whether the last bytes ended inside a character
+
+    def one(self, item: object) -> bytes:
+        if isinstance(item, _Bytes):
+            text = self._decoder.decode(item)
+            self._cut = bool(self._decoder.getstate()[0])
+            return text.encode()
+        rest = self._rest() if self._cut else b""
+        if isinstance(item, Event):
+            check_source_event(item)
+            item = item.data
+        return rest + (to_utf8(item) if isinstance(item, str) else to_json(item) + b"\n")
+
+    def end(self, count: int) -> bytes:  # noqa: ARG002
+        return self._rest()
+
+    def _rest(self) -> bytes:
+        self._cut = False
+        return self._decoder.decode(b"", final=True).encode()
+
+
+class _Raw(Encoder[_Bytes | str]):
+    def one(self, item: _Bytes | str) -> bytes:
+        if isinstance(item, str):
+            return to_utf8(item)
+        if isinstance(item, _Bytes):
+            return bytes(item)
+        raise ItemRefused(f"as_bytes takes bytes and text, not {type(item).__name__}")
+
+
+as_text: Format[object] = Format("as_text", "text/plain; charset=utf-8", _Text)
+"""Plain text: a `str` as it is, other values as JSON lines. A failure cuts the connection."""
+
+as_bytes: Format[_Bytes | str] = Format("as_bytes", "application/octet-stream", _Raw)
+"""Bytes as they are, text as UTF-8, nothing else. A failure cuts the connection."""

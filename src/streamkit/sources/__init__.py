@@ -1,0 +1,1 @@
+"""Sources, one file each. Nothing is re-exported here."""

@@ -1,0 +1,38 @@
+"""`stream_every`: the result of a call, on an interval that does not drift."""
+
+from __future__ import annotations
+
+__all__ = ("stream_every",)
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from inspect import isawaitable
+from typing import TypeVar
+
+from anyio import current_time, sleep_until
+
+from .._source import Step
+
+T = TypeVar("T")
+
+
+def stream_every(interval: float, call: Callable[[], T | Awaitable[T]]) -> Step[T]:
+    """Call a function at once and then every `interval` seconds, and yield what it returns.
+
+    The beats are counted from the start, so the time that `call` takes does not add up. A beat
+    that passed while `call` or the reader was busy is left out, not made up for.
+
+    Example:
+        StreamResponse(stream_every(1.0, read_temperature), as_sse)
+    """
+    if interval <= 0:
+        raise ValueError(f"interval is a time above 0 s, not {interval}")
+    return Step(_beats(interval, call))
+
+
+async def _beats(interval: float, call: Callable[[], T | Awaitable[T]]) -> AsyncGenerator[T, None]:
+    start = current_time()
+    while True:
+        result = call()
+        yield await result if isawaitable(result) else result
+        beats = (current_time() - start) // interval + 1
+        await sleep_until(start + beats * interval)
