@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 T_contra = TypeVar("T_contra", contravariant=True)
 
@@ -35,9 +35,9 @@ class Encoder(Generic[T_contra]):
         """Return one item as bytes."""
         raise NotImplementedError
 
-    def batch(self, items: Sequence[T_contra], /) -> bytes:
-        """Return several items as bytes; override it where a batch is cheaper than its items."""
-        return b"".join(map(self.one, items))
+    def batch(self, items: Sequence[T_contra], /) -> Iterable[bytes]:
+        """Return each item as bytes, lazily: those before a refused one are still delivered."""
+        return map(self.one, items)
 
     def end(self, count: int) -> bytes:  # noqa: ARG002 - for formats that tell how many
         """Return what says that the stream is complete, after `count` items."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 __all__ = ("Handover",)
 
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterable, Sequence
 from time import monotonic
 from types import coroutine
 from typing import Any, Protocol, TypeVar, runtime_checkable
@@ -48,12 +48,13 @@ class Handover:
         """How many items were taken."""
         self.ended = False
         """Whether the source has ended or failed, and was closed."""
+        self.left = False
+        """Whether `leave()` was called: what comes after that is not the end."""
         self.stopped = False
         """Whether `stop()` was called."""
         self._max_bytes = max_bytes
         self._max_items = max_items
         self._ready: list[bytes] = []
-        self._left = False
         self._error: BaseException | None = None
         self._wake: Event | None = None
         self._room: Event | None = None
@@ -68,18 +69,20 @@ class Handover:
         error: BaseException | None = SourceCancelled()
         try:
             with self._scope, CancelScope() as guard:
-                if self._left:
+                if self.left:
                     guard.shield, guard.deadline = True, current_time() + CLOSE_TIMEOUT
                     await discard(source)
                 else:
                     await _cancelled_once(self._iterate(source, encoder), guard, self._scope)
-            # Only its deadline cancels the guard.
-            error = CleanupTimeout(CLOSE_TIMEOUT) if guard.cancel_called else None
+            if guard.cancel_called:  # which only its deadline does
+                error = CleanupTimeout(CLOSE_TIMEOUT)
+            elif not self.left:
+                error = None
         except (Exception, BaseExceptionGroup) as raised:  # noqa: BLE001 - the taker raises it
             error = _the_one(raised)
         finally:
             failed = isinstance(error, Exception) and not isinstance(error, SourceCancelled)
-            if self._left and failed:
+            if self.left and failed:
                 logger.error("a source failed while it was closed", exc_info=error)
             self._error, self.ended = error, True
             self._notify()
@@ -106,7 +109,7 @@ class Handover:
 
     def leave(self) -> None:
         """Say that nobody takes any more: the source is cancelled once, then closed."""
-        self._left = True
+        self.left = True
         self._scope.cancel()
 
     def stop(self) -> None:
@@ -119,7 +122,7 @@ class Handover:
         feeding_now.set(feeding)
         async with entered(source, feeding) as things:
             if isinstance(things, Batched):
-                await self._gather(things.batches(), self._counting(encoder.batch))
+                await self._gather_batches(things.batches(), encoder.batch)
             else:
                 await self._gather(aiter(things), encoder.one)
 
@@ -149,18 +152,33 @@ class Handover:
                     await checkpoint()
                     turn = monotonic() + MAX_TURN
                 # The source, or the checkpoint, may have swallowed the one cancellation.
-                if self._left:
+                if self.left:
                     return
         finally:
             await close(things)
 
-    def _counting(self, encode: Callable[[Sequence[T]], bytes]) -> Callable[[Sequence[T]], bytes]:
-        def counted(batch: Sequence[T]) -> bytes:
-            if chunk := encode(batch):
-                self.count += len(batch) - 1  # `take()` counts the chunk
-            return chunk
-
-        return counted
+    async def _gather_batches(
+        self,
+        batches: AsyncIterator[Sequence[T]],
+        encode: Callable[[Sequence[T]], Iterable[bytes]],
+    ) -> None:
+        ready = self._ready
+        try:
+            async for batch in batches:
+                # One by one: what was encoded before a refused item is delivered.
+                for chunk in encode(batch):
+                    if chunk:
+                        ready.append(chunk)
+                if ready:
+                    self._notify()
+                if len(ready) >= self._max_items or sum(map(len, ready)) >= self._max_bytes:
+                    self._room = room = Event()
+                    await room.wait()
+                await checkpoint()
+                if self.left:
+                    return
+        finally:
+            await close(batches)
 
     def _notify(self) -> None:
         if self._wake is not None:

@@ -129,7 +129,7 @@ def _step(value: object) -> Callable[[Any], object]:
         if isinstance(value, types):
             return step
     for attribute, step in _MODELS:
-        if hasattr(type(value), attribute):
+        if hasattr(type(value), attribute) and not isinstance(value, type):
             return step
     if isinstance(value, Mapping):
         return dict

@@ -95,12 +95,12 @@ class SSEDecoder:
         """Start before the first byte; each connection takes a new decoder."""
         self.last_event_id = ""
         self.retry: int | None = None
-        self._max = max_event_bytes
+        self._max_bytes = max_event_bytes
         self._too_large = False
-        self._start: bytes | None = b""  # what may become a BOM; None once that is decided
+        self._start: bytes | None = b""  # a BOM, or what may become one; None behind it
         self._after_cr = False
         self._line = bytearray()  # the unfinished one
-        self._held = 0  # bytes of the finished lines of the unfinished event
+        self._held_bytes = 0  # bytes of the finished lines of the unfinished event
         self._data: list[str] = []
         self._type = ""
         self._id = ""
@@ -114,7 +114,7 @@ class SSEDecoder:
         """
         events = [] if self._too_large else self._interpret(self._lines(chunk))
         if self._too_large and not events:
-            raise EventTooLarge(self._max)
+            raise EventTooLarge(self._max_bytes)
         return events
 
     def _lines(self, chunk: bytes) -> list[str]:
@@ -124,19 +124,19 @@ class SSEDecoder:
         if end:
             lines = self._bounded(bytes(self._line) + chunk[:end])
             self._line.clear()
-        if self._held + len(self._line) + len(chunk) - end > self._max:
+        if self._held_bytes + len(self._line) + len(chunk) - end > self._max_bytes:
             self._too_large = True
         else:
             self._line += chunk[end:]
         # One call for all lines is twice as fast as one for each field, and the same: CR and LF
         # are never a part of another UTF-8 character, so none is cut or swallowed.
-        return lines.decode("utf-8", "replace").split("\n")[:-1]
+        return lines.decode("utf-8", "replace").split("\n")[:-1] if lines else []
 
     def _normalized(self, chunk: bytes) -> bytes:
         # Without the BOM, and all lines end in LF.
         if self._start is not None:
             chunk = self._start + chunk
-            undecided = len(chunk) < len(_BOM) and _BOM.startswith(chunk)
+            undecided = _BOM.startswith(chunk)
             self._start = chunk if undecided else None
             chunk = b"" if undecided else chunk.removeprefix(_BOM)
         if not chunk:
@@ -149,15 +149,15 @@ class SSEDecoder:
 
     def _bounded(self, lines: bytes) -> bytes:
         # If all of them could be one event, only those after the last blank line are measured.
-        end = lines.rfind(b"\n\n") + 1 if self._held + len(lines) <= self._max else 0
+        end = lines.rfind(b"\n\n") + 1 if self._held_bytes + len(lines) <= self._max_bytes else 0
         for line in lines[end:-1].split(b"\n"):
             if not line:
-                self._held = 0
-            elif self._held + len(line) > self._max:
+                self._held_bytes = 0
+            elif self._held_bytes + len(line) > self._max_bytes:
                 self._too_large = True
                 return lines[:end]
             elif not line.startswith(b":"):
-                self._held += len(line)
+                self._held_bytes += len(line)
             end += len(line) + 1
         return lines
 

@@ -67,7 +67,7 @@ class Timing:
             raise ValueError(f"send_timeout is a time above 0 s, not {self.send_timeout}")
 
 
-class Left(Exception):  # noqa: N818 - not an error: the client is free to go
+class Left(Exception):
     """The client went before the end."""
 
 
@@ -100,15 +100,16 @@ async def write_stream(
         finally:
             writing.hand.leave()
         tasks.cancel_scope.cancel()
-    if failure is not None:
+    if writing.complete:
+        with move_on_after(timing.send_timeout), suppress(*_GONE):
+            await client.finish()
+    elif failure is not None and not isinstance(failure, Left):
         raise failure
-    if not writing.complete:
-        if writing.gone:
-            raise Left
+    elif writing.gone:
+        raise Left
+    else:
         logger.warning("a client took nothing for %g s and was given up", timing.send_timeout)
         raise Stuck
-    with move_on_after(timing.send_timeout), suppress(*_GONE):
-        await client.finish()
 
 
 class _Writing:
@@ -155,6 +156,8 @@ class _Writing:
         except Left:
             raise
         except Exception as error:
+            if self.hand.left:
+                raise Left from error
             if not started:
                 raise
             await self._put_error(error)
@@ -194,5 +197,6 @@ class _Writing:
         try:
             await sending
         except _GONE as error:
+            self.gone = True
             raise Left from error
         self.scope.deadline = inf

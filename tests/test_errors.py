@@ -1,0 +1,42 @@
+"""Every error says what is, whose mistake it was, and nothing that is for the log."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+import streamkit
+from streamkit import _errors
+from streamkit._errors import StreamkitError, told
+
+CLASSES = [
+    value
+    for value in vars(_errors).values()
+    if isinstance(value, type) and issubclass(value, StreamkitError)
+]
+
+
+@pytest.mark.parametrize("kind", CLASSES)
+def test_each_error_has_a_status_a_kebab_case_code_and_a_place_in_the_tree(
+    kind: type[StreamkitError],
+) -> None:
+    assert 400 <= kind.status < 600
+    assert re.fullmatch(r"[a-z]+(-[a-z]+)*", kind.code)
+    assert f" {kind.__name__} " in (_errors.__doc__ or "") + " " or kind is StreamkitError
+
+
+def test_codes_are_unique() -> None:
+    codes = [kind.code for kind in CLASSES]
+    assert len(set(codes)) == len(codes)
+
+
+def test_what_is_not_ours_is_told_as_a_failed_source_and_no_more() -> None:
+    assert told(ValueError("password=1234")) == ("source-failed", "The source failed.")
+
+
+def test_what_is_ours_tells_its_sentence() -> None:
+    assert told(streamkit.EventTooLarge(10)) == (
+        "event-too-large",
+        "an event exceeds 10 bytes; raise max_event_bytes",
+    )
