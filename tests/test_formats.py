@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -58,21 +58,55 @@ TABLE = [
     pytest.param("hello", b"hello", b"data: hello\n\n", b'"hello"\n', id="str"),
     pytest.param("a\nb", b"a\nb", b"data: a\ndata: b\n\n", b'"a\\nb"\n', id="str of two lines"),
     pytest.param("", b"", b"data: \n\n", b'""\n', id="empty str"),
-    pytest.param("\ud83d!", "\ufffd!".encode(), "data: \ufffd!\n\n".encode(), '"\ufffd!"\n'.encode(), id="lone surrogate"),  # noqa: E501
-    pytest.param({"name": "ada"}, NAME + b"\n", b"data: " + NAME + b"\n\n", NAME + b"\n", id="dict"),
+    pytest.param(
+        "\ud83d!",
+        "\ufffd!".encode(),
+        "data: \ufffd!\n\n".encode(),
+        '"\ufffd!"\n'.encode(),
+        id="lone surrogate",
+    ),
+    pytest.param(
+        {"name": "ada"}, NAME + b"\n", b"data: " + NAME + b"\n\n", NAME + b"\n", id="dict"
+    ),
     pytest.param([1, None], b"[1,null]\n", b"data: [1,null]\n\n", b"[1,null]\n", id="list"),
     pytest.param(1.5, b"1.5\n", b"data: 1.5\n\n", b"1.5\n", id="number"),
     pytest.param(True, b"true\n", b"data: true\n\n", b"true\n", id="bool"),
     pytest.param(None, b"null\n", b"data: null\n\n", b"null\n", id="None"),
     pytest.param(float("nan"), b"null\n", b"data: null\n\n", b"null\n", id="NaN"),
     pytest.param(Decimal("1.10"), b'"1.10"\n', b'data: "1.10"\n\n', b'"1.10"\n', id="Decimal"),
-    pytest.param(datetime(2026, 1, 2, tzinfo=timezone.utc), b'"2026-01-02T00:00:00+00:00"\n', b'data: "2026-01-02T00:00:00+00:00"\n\n', b'"2026-01-02T00:00:00+00:00"\n', id="datetime"),  # noqa: E501
-    pytest.param(Row("ada"), NAME + b"\n", b"data: " + NAME + b"\n\n", NAME + b"\n", id="dataclass"),
-    pytest.param(Model(name="ada"), NAME + b"\n", b"data: " + NAME + b"\n\n", NAME + b"\n", id="pydantic model"),  # noqa: E501
-    pytest.param(Struct("ada"), NAME + b"\n", b"data: " + NAME + b"\n\n", NAME + b"\n", id="msgspec struct"),  # noqa: E501
-    pytest.param(Event("price", "12"), b"12", b"event: price\ndata: 12\n\n", b'"12"\n', id="event of text"),  # noqa: E501
-    pytest.param(Event("price", [1]), b"[1]\n", b"event: price\ndata: [1]\n\n", b"[1]\n", id="event of a value"),  # noqa: E501
-    pytest.param(Event(data="x", id="a.1"), b"x", b"data: x\n\n", b'"x"\n', id="an event's own id is dropped"),  # noqa: E501
+    pytest.param(
+        datetime(2026, 1, 2, tzinfo=UTC),
+        b'"2026-01-02T00:00:00+00:00"\n',
+        b'data: "2026-01-02T00:00:00+00:00"\n\n',
+        b'"2026-01-02T00:00:00+00:00"\n',
+        id="datetime",
+    ),
+    pytest.param(
+        Row("ada"), NAME + b"\n", b"data: " + NAME + b"\n\n", NAME + b"\n", id="dataclass"
+    ),
+    pytest.param(
+        Model(name="ada"),
+        NAME + b"\n",
+        b"data: " + NAME + b"\n\n",
+        NAME + b"\n",
+        id="pydantic model",
+    ),
+    pytest.param(
+        Struct("ada"), NAME + b"\n", b"data: " + NAME + b"\n\n", NAME + b"\n", id="msgspec struct"
+    ),
+    pytest.param(
+        Event("price", "12"), b"12", b"event: price\ndata: 12\n\n", b'"12"\n', id="event of text"
+    ),
+    pytest.param(
+        Event("price", [1]),
+        b"[1]\n",
+        b"event: price\ndata: [1]\n\n",
+        b"[1]\n",
+        id="event of a value",
+    ),
+    pytest.param(
+        Event(data="x", id="a.1"), b"x", b"data: x\n\n", b'"x"\n', id="an event's own id is dropped"
+    ),
 ]
 
 
@@ -98,7 +132,9 @@ def test_as_bytes_takes_text_as_utf8() -> None:
 
 @pytest.mark.parametrize("item", [{"a": 1}, None, 3, Event()])
 def test_as_bytes_takes_nothing_else(item: Any) -> None:
-    with pytest.raises(ItemRefused, match=f"as_bytes takes bytes and text, not {type(item).__name__}"):
+    with pytest.raises(
+        ItemRefused, match=f"as_bytes takes bytes and text, not {type(item).__name__}"
+    ):
         one(as_bytes, item)
 
 
@@ -126,7 +162,11 @@ def test_a_source_cannot_forge_the_end_of_a_stream(format: Format[Any], type: st
 def test_an_event_stream_says_how_it_ended() -> None:
     encoder = as_sse.encoder()
     [end] = SSEDecoder().feed(encoder.end(3))
-    assert (end.type, json.loads(str(end.data)), end.id) == ("end", {"state": "done", "count": 3}, "end")
+    assert (end.type, json.loads(str(end.data)), end.id) == (
+        "end",
+        {"state": "done", "count": 3},
+        "end",
+    )
     [error] = SSEDecoder().feed(encoder.error("source-failed", "The source failed.") or b"")
     assert (error.type, error.id) == ("error", "end")
     assert json.loads(str(error.data)) == {

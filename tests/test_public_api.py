@@ -72,7 +72,7 @@ def test_the_import_path_says_which_dependency_you_take(package: str) -> None:
     code = f"import streamkit.{package} as p; print([n for n in vars(p) if n[0] != '_'])"
     printed = run(code)
     expected = "['text', 'sse', 'jsonl']" if package == "sinks" else "[]"
-    assert sorted(eval(printed)) == sorted(eval(expected))  # noqa: S307 - printed by the line above
+    assert sorted(eval(printed)) == sorted(eval(expected))
 
 
 @pytest.mark.parametrize("name", sorted(PUBLIC - {"Source"}))
@@ -125,7 +125,8 @@ def test_a_missing_package_is_named_with_its_extra(module: str, package: str) ->
         f"import sys; sys.modules['{package}'] = None\n"
         f"import streamkit\n"
         f"try:\n    import {module}\n"
-        f"except streamkit.MissingDependency as error:\n    print(isinstance(error, ImportError), error)"
+        "except streamkit.MissingDependency as error:\n"
+        "    print(isinstance(error, ImportError), error)"
     )
     assert printed == (
         f"True {module} needs the {package} package: pip install 'streamkit-py[{package}]'"

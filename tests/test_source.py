@@ -8,7 +8,7 @@ import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from anyio import get_current_task
@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from streamkit import Event, NotASource, open_source, step
 from streamkit._source import Step, check_source, discard
 
-from .test_handover import Fountain, nested, upper
+from .fakes import Fountain, nested, upper
 
 
 class Model(BaseModel):
@@ -36,7 +36,7 @@ class SdkStream:
     def __init__(self) -> None:
         self.entered = self.left = False
 
-    async def __aenter__(self) -> SdkStream:
+    async def __aenter__(self) -> Self:
         self.entered = True
         return self
 
@@ -44,7 +44,7 @@ class SdkStream:
         await checkpoint()
         self.left = True
 
-    def __aiter__(self) -> AsyncGenerator[str, None]:
+    def __aiter__(self) -> AsyncIterator[str]:
         return words()
 
 
@@ -104,7 +104,9 @@ REFUSED = [
     pytest.param({"a": 1}, "dict is one item, not a source; write [item]", id="dict"),
     pytest.param(Model(), "Model is one item, not a source; write [item]", id="pydantic model"),
     pytest.param(Event(), "Event is one item, not a source; write [item]", id="event"),
-    pytest.param(words, "words is not a source, but what it returns may be: call it", id="function"),
+    pytest.param(
+        words, "words is not a source, but what it returns may be: call it", id="function"
+    ),
     pytest.param(list, "list is not a source, but what it returns may be: call it", id="class"),
     pytest.param(None, "NoneType is not a source: neither iterable nor async iterable", id="None"),
     pytest.param(3, "int is not a source: neither iterable nor async iterable", id="int"),

@@ -38,7 +38,7 @@ async def test_the_first_beat_is_at_once() -> None:
     assert current_time() - start < 100
 
 
-def jumping_clock() -> Any:
+def jumping_clock() -> pytest.MarkDecorator:
     """Only trio's clock can jump to the next deadline; on it the beats are exact."""
     trio = ("trio", {"clock": MockClock(autojump_threshold=0)})
     return pytest.mark.parametrize("anyio_backend", [pytest.param(trio, id="trio")])

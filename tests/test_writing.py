@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import pytest
@@ -18,7 +18,7 @@ from streamkit import _writing as writing_module
 from streamkit._handover import Handover
 from streamkit._writing import Left, Stuck, Timing, write_stream
 
-from .test_handover import Fountain
+from .fakes import Fountain
 
 
 @pytest.fixture
@@ -151,7 +151,9 @@ async def test_a_later_failure_is_the_formats_error_and_the_details_go_to_the_lo
 
 async def test_an_error_of_ours_says_what_it_is() -> None:
     log = await written(["a", b"x"], as_sse)
-    assert b'"code":"item-refused","message":"bytes need as_bytes or as_text"' in b"".join(log[1:-1])
+    assert b'"code":"item-refused","message":"bytes need as_bytes or as_text"' in b"".join(
+        log[1:-1]
+    )
 
 
 async def test_a_later_failure_is_raised_when_the_format_has_no_error() -> None:
@@ -162,9 +164,9 @@ async def test_a_later_failure_is_raised_when_the_format_has_no_error() -> None:
 
 
 async def test_an_item_refused_after_others_is_raised_after_them() -> None:
-    client = FakeClient()
+    client, wrong = FakeClient(), cast("list[str]", ["a", 1])
     with pytest.raises(ItemRefused, match="as_bytes takes bytes and text, not int"):
-        await write_stream(client, ["a", 1], as_bytes, Timing())  # type: ignore[list-item]
+        await write_stream(client, wrong, as_bytes, Timing())
     assert client.log == ["start", b"a"]
 
 
@@ -339,8 +341,10 @@ async def test_a_stopping_server_says_so_and_lets_the_client_come_back(
         await wait_all_tasks_blocked()
         hands[0].stop()
     assert client.log[-2:] == [
-        b'event: error\ndata: {"state":"error","code":"server-stopping",'
-        b'"message":"the server is stopping; try again in a moment"}\n\n',
+        (
+            b'event: error\ndata: {"state":"error","code":"server-stopping",'
+            b'"message":"the server is stopping; try again in a moment"}\n\n'
+        ),
         "finish",
     ]
     source.assert_closed_where_it_ran()

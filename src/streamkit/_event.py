@@ -24,6 +24,7 @@ class Event:
     nor smuggle a second event into it. An id must survive an HTTP header: visible ASCII, without
     spaces around it.
 
+    Example:
         Event("price", {"stock": "ACME", "price": 12.5})
     """
 

@@ -154,13 +154,14 @@ _SCALARS: dict[type, Callable[[Any], str]] = {
     type(None): json.dumps,
 }
 
-# What a subclass makes of `str` and the like is ignored, as both libraries do.
+# What a subclass of str, int or float makes of itself is ignored, as the stdlib does.
 _STEPS: tuple[tuple[type | tuple[type, ...], Callable[[Any], object]], ...] = (
     (Enum, attrgetter("value")),
     (str, str.__str__),
     (int, int.__int__),
     (float, float.__float__),
-    (dict, lambda value: dict(value.items())),
+    # The stdlib does not ask an empty one for its items.
+    (dict, lambda value: dict(value.items() if dict.__len__(value) else ())),
     ((list, tuple), list),
     ((Decimal, UUID), str),
     ((date, time), methodcaller("isoformat")),

@@ -21,6 +21,7 @@ def encode_sse(event: Event, *, retry: int | None = None, comment: str | None = 
     as LF; nothing in data or comment can forge a field or another event. `retry` is in
     milliseconds, from 0 to 2**31 - 1; another value is an `InvalidEvent`.
 
+    Example:
         encode_sse(Event("price", "12.5", id="a.1"))
         # b"event: price\ndata: 12.5\nid: a.1\n\n"
     """
@@ -42,7 +43,8 @@ def encode_sse(event: Event, *, retry: int | None = None, comment: str | None = 
 def encode_text(text: str) -> bytes:
     r"""Write text as the data of an unnamed event, like `encode_sse(Event(data=text))` but faster.
 
-    encode_text("hello")  # b"data: hello\n\n"
+    Example:
+        encode_text("hello")  # b"data: hello\n\n"
     """
     data = to_utf8(text)
     if b"\n" in data or b"\r" in data:
@@ -53,7 +55,8 @@ def encode_text(text: str) -> bytes:
 def encode_comment(text: str) -> bytes:
     r"""Write a comment, which every client ignores: it keeps an idle connection alive.
 
-    encode_comment("keep-alive")  # b": keep-alive\n\n"
+    Example:
+        encode_comment("keep-alive")  # b": keep-alive\n\n"
     """
     return _field(b": ", to_utf8(text)) + b"\n"
 
@@ -86,6 +89,7 @@ class SSEDecoder:
     The lines of one event may have `max_event_bytes` together, without their ends. Comments are
     not kept and do not add up, but a single one may not be longer either.
 
+    Example:
         decoder = SSEDecoder()
         decoder.feed(b"id: 7\ndata: hel")  # []
         decoder.feed(b"lo\n\n")  # [Event("message", "hello", id="7")]
