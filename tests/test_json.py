@@ -27,12 +27,10 @@ from streamkit._json import to_json, to_utf8
 
 Write: TypeAlias = Callable[[object], bytes]
 
-HAS_ORJSON = importlib.util.find_spec("orjson") is not None
-needs_orjson = pytest.mark.skipif(not HAS_ORJSON, reason="orjson is optional")
 every_writer = pytest.mark.parametrize(
     "write",
     [
-        pytest.param(_json._with_orjson, id="orjson", marks=needs_orjson),
+        pytest.param(_json._with_orjson, id="orjson"),
         pytest.param(_json._with_stdlib, id="stdlib"),
         pytest.param(_json._slowly, id="slow path"),
     ],
@@ -152,10 +150,6 @@ class Endless(Mapping[str, object]):
 class Narcissus:
     def model_dump(self, *, mode: str) -> object:
         return self
-
-
-def made(name: str) -> object:
-    return type(name, (), {})()
 
 
 def moved_to_end() -> OrderedDict[str, int]:
@@ -303,21 +297,18 @@ def test_a_key_is_written_as_its_string(write: Write, key: object, expected: str
 @pytest.mark.parametrize(
     ("value", "what"),
     [
-        pytest.param({1}, "a set", id="set"),
-        pytest.param(object(), "an object", id="an before a vowel"),
-        pytest.param(made("Unknown"), "an Unknown", id="an before a short u"),
-        pytest.param(made("User"), "a User", id="a before a long u"),
-        pytest.param(made("Unit"), "a Unit", id="a before a long uni"),
-        pytest.param(timedelta(1), "a timedelta", id="timedelta"),
-        pytest.param(iter([1]), "a list_iterator", id="iterator"),
-        pytest.param(ValueError("x"), "a ValueError", id="exception"),
-        pytest.param(Price, "a type", id="class of a dataclass"),
-        pytest.param(Color, "an EnumType", id="class of an enum"),
-        pytest.param(Reading, "a ModelMetaclass", id="class of a pydantic model"),
-        pytest.param(Move, "a StructMeta", id="class of a struct"),
-        pytest.param(Color.SET, "a frozenset", id="enum of a frozenset"),
-        pytest.param([{"a": Price("x", ({"b": {1}},))}], "a set", id="deep inside"),
-        pytest.param(Move("a", 1j), "a complex", id="inside a struct"),
+        pytest.param({1}, "set", id="set"),
+        pytest.param(object(), "object", id="object"),
+        pytest.param(timedelta(1), "timedelta", id="timedelta"),
+        pytest.param(iter([1]), "list_iterator", id="iterator"),
+        pytest.param(ValueError("x"), "ValueError", id="exception"),
+        pytest.param(Price, "type", id="class of a dataclass"),
+        pytest.param(Color, "EnumType", id="class of an enum"),
+        pytest.param(Reading, "ModelMetaclass", id="class of a pydantic model"),
+        pytest.param(Move, "StructMeta", id="class of a struct"),
+        pytest.param(Color.SET, "frozenset", id="enum of a frozenset"),
+        pytest.param([{"a": Price("x", ({"b": {1}},))}], "set", id="deep inside"),
+        pytest.param(Move("a", 1j), "complex", id="inside a struct"),
     ],
 )
 def test_any_other_value_is_refused_by_the_name_of_its_type(
@@ -329,7 +320,7 @@ def test_any_other_value_is_refused_by_the_name_of_its_type(
     assert caught.value.__suppress_context__
 
 
-OTHER_KEYS = [((1, 2), "a tuple"), (b"a", "a bytes"), (Color.PAIR, "a tuple"), (..., "an ellipsis")]
+OTHER_KEYS = [((1, 2), "tuple"), (b"a", "bytes"), (Color.PAIR, "tuple"), (..., "ellipsis")]
 
 
 @every_writer
@@ -346,10 +337,10 @@ def test_any_other_key_is_refused_by_the_name_of_its_type(
 @pytest.mark.parametrize(
     ("value", "what", "cause"),
     [
-        pytest.param(Moody(), "a Moody", Exception, id="serializer of a pydantic model"),
-        pytest.param(Reading(celsius=1, extra=object()), "a Reading", ValueError, id="pydantic"),
-        pytest.param(Unset(), "an Unset", AttributeError, id="dataclass without its value"),
-        pytest.param(Broken(a=1), "a Broken", KeyError, id="items of a dict's subclass"),
+        pytest.param(Moody(), "Moody", Exception, id="serializer of a pydantic model"),
+        pytest.param(Reading(celsius=1, extra=object()), "Reading", ValueError, id="pydantic"),
+        pytest.param(Unset(), "Unset", AttributeError, id="dataclass without its value"),
+        pytest.param(Broken(a=1), "Broken", KeyError, id="items of a dict's subclass"),
     ],
 )
 def test_what_the_code_of_an_item_raises_is_the_cause_of_the_refusal(
@@ -398,7 +389,7 @@ LOOP.append(({1: LOOP},))
         pytest.param(looped(Node(), "next"), id="struct in itself"),
         pytest.param(Endless(), id="mapping that never ends"),
         pytest.param(Narcissus(), id="model that becomes itself"),
-        pytest.param(nested(5000, lambda value: [value]), id="5000 lists"),
+        pytest.param(nested(100_000, lambda value: [value]), id="100000 lists"),
     ],
 )
 def test_what_has_no_end_is_refused(write: Write, value: object) -> None:
@@ -409,7 +400,7 @@ def test_what_has_no_end_is_refused(write: Write, value: object) -> None:
 
 @every_writer
 def test_a_pydantic_model_in_itself_is_refused(write: Write) -> None:
-    with pytest.raises(ItemRefused, match="a Reading cannot be written as JSON"):
+    with pytest.raises(ItemRefused, match="Reading cannot be written as JSON"):
         write(looped(Reading(celsius=1), "extra"))
 
 
@@ -451,7 +442,6 @@ def outcome(write: Write, value: object) -> object:
     return repr(json.loads(written, parse_int=Decimal, object_pairs_hook=tuple))
 
 
-@needs_orjson
 @pytest.mark.slow  # a hundred examples
 @given(st.recursive(leaves, containers, max_leaves=10))
 def test_whichever_library_is_there_the_outcome_is_the_same(value: object) -> None:
@@ -469,7 +459,6 @@ def test_a_text_keeps_all_but_its_lone_surrogates(text: str) -> None:
     assert to_utf8(text) == mended.encode()
 
 
-@needs_orjson
 def test_orjson_is_taken_when_it_is_installed() -> None:
     assert to_json is _json._with_orjson
 

@@ -22,7 +22,6 @@ from __future__ import annotations
 __all__ = ("to_json", "to_utf8")
 
 import json
-import re
 import sys
 from base64 import b64encode
 from collections.abc import Callable, Mapping
@@ -137,9 +136,7 @@ def _step(value: object) -> Callable[[Any], object]:
 
 
 def _refused(value: object, what: str) -> ItemRefused:
-    name = type(value).__name__
-    vowel = re.match("_*([aeio]|u[lmnp](?!i))", name, re.IGNORECASE)  # an Update, a Unit, a User
-    return ItemRefused(f"{'an' if vowel else 'a'} {name} cannot {what}")
+    return ItemRefused(f"{type(value).__name__} cannot {what}")
 
 
 _encode = json.JSONEncoder(
@@ -167,7 +164,6 @@ _STEPS: tuple[tuple[type | tuple[type, ...], Callable[[Any], object]], ...] = (
     ((date, time), methodcaller("isoformat")),
     ((bytes, bytearray, memoryview), lambda value: b64encode(bytes(value)).decode()),
 )
-
 
 _MODELS: tuple[tuple[str, Callable[[Any], object]], ...] = (
     ("model_dump", methodcaller("model_dump", mode="json")),
