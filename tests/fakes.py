@@ -93,6 +93,11 @@ async def while_the_source_waits(hand: Handover) -> None:
     await wait_all_tasks_blocked()
 
 
+async def as_the_feeder_gets_room(hand: Handover) -> None:
+    await wait_all_tasks_blocked()
+    await hand.take()  # does not wait: the feeder is awake, but has not run, when it is left
+
+
 async def before_the_first(hand: Handover) -> None:
     await wait_all_tasks_blocked()
 

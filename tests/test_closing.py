@@ -24,6 +24,7 @@ from streamkit._source import feeding_now
 
 from .fakes import (
     Fountain,
+    as_the_feeder_gets_room,
     before_the_first,
     drain,
     feed_until,
@@ -267,11 +268,40 @@ CLEANUPS = [
 
 
 @pytest.mark.parametrize("cleanup", CLEANUPS)
-@pytest.mark.parametrize("where", ["at_a_wait", "at_a_yield"])
-async def test_cleanup_may_await_anything(cleanup: Callable[[], Any], where: str) -> None:
+@pytest.mark.parametrize(
+    ("where", "leave_when"),
+    [
+        pytest.param(Cleanup.at_a_wait, while_the_source_waits, id="the source waits"),
+        pytest.param(Cleanup.at_a_yield, before_the_first, id="the feeder waits for room"),
+        pytest.param(Cleanup.at_a_yield, as_the_feeder_gets_room, id="the feeder gets room"),
+    ],
+)
+async def test_cleanup_may_await_anything(
+    cleanup: Callable[[], Any], where: Callable[[Cleanup], Any], leave_when: Any
+) -> None:
     source = Cleanup(cleanup)
-    await feed_until(getattr(source, where)(), while_the_source_waits)
+    await feed_until(where(source), leave_when)
     assert source.done
+
+
+async def test_leaving_while_a_connection_is_being_closed_does_not_interrupt_it() -> None:
+    closing, done = anyio.Event(), False
+
+    @asynccontextmanager
+    async def connection() -> AsyncIterator[AsyncIterable[str]]:
+        nonlocal done
+        yield Fountain("a")
+        closing.set()
+        for _ in range(5):
+            await checkpoint()
+        done = True
+
+    async def as_it_closes(hand: Handover) -> None:
+        await hand.take()
+        await closing.wait()
+
+    await feed_until(connection(), as_it_closes)
+    assert done
 
 
 async def test_cleanup_that_takes_too_long_is_given_up(

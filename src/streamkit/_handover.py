@@ -42,6 +42,9 @@ CLOSE_TIMEOUT = 5.0
 class Handover:
     """What one task made and another has not yet taken; bounded in bytes, items and time."""
 
+    _guard: CancelScope
+    """Around the source while it is fed; once it is shielded, nobody interrupts the cleanup."""
+
     def __init__(self, *, max_bytes: int = MAX_BYTES, max_items: int = MAX_ITEMS) -> None:
         """Make an empty one; call this inside the event loop."""
         self.count = 0
@@ -68,13 +71,13 @@ class Handover:
         # default the taker would take it for the end.
         error: BaseException | None = SourceCancelled()
         try:
-            with self._scope, CancelScope() as guard:
+            with self._scope, CancelScope() as self._guard:
                 if self.left:
-                    guard.shield, guard.deadline = True, current_time() + CLOSE_TIMEOUT
+                    _shield(self._guard)
                     await discard(source)
                 else:
-                    await _cancelled_once(self._iterate(source, encoder), guard, self._scope)
-            if guard.cancel_called:  # which only its deadline does
+                    await _cancelled_once(self._iterate(source, encoder), self._guard, self._scope)
+            if self._guard.cancel_called:  # which only its deadline does
                 error = CleanupTimeout(CLOSE_TIMEOUT)
             elif not self.left:
                 error = None
@@ -155,6 +158,7 @@ class Handover:
                 if self.left:
                     return
         finally:
+            _shield(self._guard)
             await close(things)
 
     async def _gather_batches(
@@ -178,6 +182,7 @@ class Handover:
                 if self.left:
                     return
         finally:
+            _shield(self._guard)
             await close(batches)
 
     def _notify(self) -> None:
@@ -224,9 +229,18 @@ def _cancelled_once(
                 advance, failure = work.send, getattr(value, "error", None)
             # A timeout inside the source is its own affair: hence `cancel_called`.
             if isinstance(failure, cancelled) and owner.cancel_called and not guard.shield:
-                guard.shield, guard.deadline = True, current_time() + CLOSE_TIMEOUT
+                _shield(guard)
     finally:
         work.close()
+
+
+def _shield(guard: CancelScope) -> None:
+    """From here on the source cleans up: nobody interrupts it any more, for a bounded time.
+
+    Also without a cancellation: one that is on its way would otherwise hit the cleanup.
+    """
+    if not guard.shield:
+        guard.shield, guard.deadline = True, current_time() + CLOSE_TIMEOUT
 
 
 def _the_one(error: BaseException) -> BaseException:
