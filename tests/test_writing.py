@@ -269,6 +269,18 @@ async def test_a_broken_connection_is_a_client_that_left(error: Exception) -> No
     source.assert_closed_where_it_ran()
 
 
+async def test_another_failure_to_write_is_raised_and_not_blamed_on_the_source(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    client, source = FakeClient(), Fountain("a", wait=True)
+    client.breaks_with = RuntimeError("a middleware")
+    with pytest.raises(RuntimeError, match="a middleware"):
+        await write_stream(client, source, as_sse, Timing())
+    source.assert_closed_where_it_ran()
+    assert client.log == ["start"]
+    assert caplog.records == []
+
+
 async def test_an_oserror_of_the_source_is_not_taken_for_a_client_that_left() -> None:
     async def failing() -> AsyncGenerator[str, None]:
         yield "a"

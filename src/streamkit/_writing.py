@@ -122,8 +122,10 @@ class _Writing:
         self.encoder = encoder
         self.timing = timing
         self.hand = Handover()
+        self.started = False
         self.complete = False
         self.gone = False
+        self.broken = False
 
     async def watch(self) -> None:
         """Leave when the client goes, and on every other way out.
@@ -140,10 +142,9 @@ class _Writing:
 
     async def write_all(self) -> None:
         """Write headers, batches and the end, or the error."""
-        started = False
         try:
             batch = await self._first()
-            started = True
+            self.started = True
             await self._sent(self.client.start())
             await self._put(self.encoder.begin())
             if batch is None:
@@ -153,12 +154,10 @@ class _Writing:
                 batch = await self._next()
             if not self.hand.ended:
                 raise ServerStopping
-        except Left:
-            raise
         except Exception as error:
             if self.hand.left:
                 raise Left from error
-            if not started:
+            if not self.started or self.broken:
                 raise
             await self._put_error(error)
         else:
@@ -194,9 +193,11 @@ class _Writing:
     async def _sent(self, sending: Awaitable[None]) -> None:
         # The deadline is that of the response's whole group: it also ends the watching task.
         self.scope.deadline = current_time() + self.timing.send_timeout
+        self.broken = True
         try:
             await sending
         except _GONE as error:
             self.gone = True
             raise Left from error
+        self.broken = False
         self.scope.deadline = inf

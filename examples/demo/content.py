@@ -1,0 +1,124 @@
+"""What the demo streams. Nothing here knows a web framework."""
+
+from __future__ import annotations
+
+__all__ = (
+    "ENDPOINTS",
+    "FRAMEWORKS",
+    "PAGE",
+    "chat",
+    "chat_with_metadata",
+    "endpoint_list",
+    "quotes",
+    "slow_items",
+    "slow_items_at_once",
+)
+
+import random
+from collections.abc import AsyncGenerator, AsyncIterable
+from dataclasses import dataclass
+from itertools import cycle
+from pathlib import Path
+
+from anyio import current_time, sleep
+
+from streamkit import Event, Source
+from streamkit.sources.echo import stream_echo
+from streamkit.sources.tick import stream_every
+
+FRAMEWORKS = ("fastapi", "starlette", "aiohttp")
+
+ENDPOINTS = {
+    "/": "a page that shows all of it",
+    "/health": "JSON: the server is up",
+    "/stream/stock-ticker": "event stream without an end: a price each second",
+    "/ai/chat-stream": "plain text, word by word; add ?prompt=",
+    "/ai/chat-stream-sse": "event stream with an end: the same as tokens; add ?prompt=",
+    "/demo/comparison/buffered": "JSON: ten slow items, sent when all are there",
+    "/demo/comparison/streamed": "JSON lines: ten slow items, each sent when it is there",
+    "/docs": "the endpoints; FastAPI's page loads its script from the internet",
+}
+
+PAGE = Path(__file__).with_name("page.html")
+
+TICK = 1.0
+WORD_PAUSE = 0.05
+ITEM_PAUSE = 0.1
+ITEM_COUNT = 10
+
+PRICES = {"ACME": 120.0, "GLOBEX": 64.5, "INITECH": 18.75, "UMBRELLA": 240.25}
+
+
+@dataclass(frozen=True)
+class Quote:
+    """An item may be a dataclass: formats write it as JSON."""
+
+    stock: str
+    price: float
+    change: float
+
+
+def quotes() -> Source[Quote]:
+    """A source without an end: what a function returns, once a second."""
+    prices = dict(PRICES)
+    stocks = cycle(prices)
+
+    def next_quote() -> Quote:
+        stock = next(stocks)
+        old = prices[stock]
+        prices[stock] = round(old * random.uniform(0.97, 1.03), 2)
+        return Quote(stock, prices[stock], round(prices[stock] - old, 2))
+
+    return stream_every(TICK, next_quote)
+
+
+def chat(prompt: str) -> AsyncIterable[str]:
+    """A source of words. A model would take the place of `stream_echo`."""
+    answer = (
+        f'You asked: "{prompt or "Hello"}". No model is behind this answer. '
+        "It comes word by word, so that you can read the start before the end is there."
+    )
+    return stream_echo(answer, pause=WORD_PAUSE)
+
+
+async def chat_with_metadata(
+    words: AsyncIterable[str],
+) -> AsyncGenerator[dict[str, object] | Event, None]:
+    """A step: any generator over a source. It may change items, and add or drop some."""
+    start = current_time()
+    index = 0
+    async for word in words:
+        yield {"token": word, "index": index, "model": "echo", "elapsed_ms": _ms_since(start)}
+        index += 1
+    finish = {"tokens": index, "duration_ms": _ms_since(start), "finish_reason": "stop"}
+    yield Event("finish", finish)
+
+
+async def slow_items() -> AsyncGenerator[dict[str, object], None]:
+    """A source of items that take their time."""
+    start = current_time()
+    for number in range(1, ITEM_COUNT + 1):
+        await sleep(ITEM_PAUSE)
+        yield {"item": number, "elapsed_ms": _ms_since(start)}
+
+
+async def slow_items_at_once() -> dict[str, object]:
+    """The same without streaming: nothing is sent before all of it is there."""
+    start = current_time()
+    items = [item async for item in slow_items()]
+    return {"items": items, "elapsed_ms": _ms_since(start)}
+
+
+def endpoint_list() -> str:
+    """A page for the frameworks that bring none of their own."""
+    rows = (f'<li><a href="{path}">{path}</a>: {words}</li>' for path, words in ENDPOINTS.items())
+    title = "Endpoints of the demo"
+    return (
+        '<!doctype html><html lang="en"><meta charset="utf-8">'
+        '<meta name="color-scheme" content="light dark"><link rel="icon" href="data:,">'
+        f"<title>{title}</title><h1>{title}</h1><ul>{''.join(rows)}</ul></html>"
+    )
+
+
+def _ms_since(start: float) -> int:
+    return round((current_time() - start) * 1000)

@@ -1,0 +1,50 @@
+"""The demo on FastAPI: return a `StreamResponse` from a path operation."""
+
+from __future__ import annotations
+
+__all__ = ("app",)
+
+from fastapi import FastAPI
+from fastapi.responses import FileResponse
+
+from examples.demo import content
+from streamkit import StreamkitError, as_jsonl, as_sse, as_text
+from streamkit.adapters.fastapi import StreamResponse, error_response
+
+app = FastAPI(title="streamkit demo")
+app.add_exception_handler(StreamkitError, error_response)
+
+
+@app.get("/", include_in_schema=False)
+async def get_page() -> FileResponse:
+    return FileResponse(content.PAGE)
+
+
+@app.get("/health")
+async def get_health() -> dict[str, str]:
+    return {"status": "ok", "framework": "fastapi"}
+
+
+@app.get("/stream/stock-ticker")
+async def get_stock_ticker() -> StreamResponse:
+    return StreamResponse(content.quotes(), as_sse)
+
+
+@app.get("/ai/chat-stream")
+async def get_chat(prompt: str = "") -> StreamResponse:
+    return StreamResponse(content.chat(prompt), as_text)
+
+
+@app.get("/ai/chat-stream-sse")
+async def get_chat_events(prompt: str = "") -> StreamResponse:
+    return StreamResponse(content.chat_with_metadata(content.chat(prompt)), as_sse)
+
+
+@app.get("/demo/comparison/buffered")
+async def get_buffered() -> dict[str, object]:
+    return await content.slow_items_at_once()
+
+
+@app.get("/demo/comparison/streamed")
+async def get_streamed() -> StreamResponse:
+    return StreamResponse(content.slow_items(), as_jsonl)
