@@ -9,7 +9,8 @@ from __future__ import annotations
 __all__ = ("StreamResponse", "error_response")
 
 from collections.abc import Mapping
-from typing import TypeVar
+from contextlib import suppress
+from typing import NoReturn, TypeVar
 
 from .._errors import MissingDependency, StreamkitError
 from .._format import Format
@@ -88,6 +89,10 @@ class StreamResponse(Response):
         except Left:
             if not client.started:  # nobody reads it, but middleware wants to see an answer
                 await _answer_empty(send, GONE_STATUS, [])
+        except Exception as error:
+            if client.started:
+                await client.cut(error)
+            raise
 
 
 def error_response(request: Request, error: Exception) -> Response:  # noqa: ARG001
@@ -130,6 +135,29 @@ class _Client:
     async def finish(self) -> None:
         await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
+    async def cut(self, error: Exception) -> None:
+        with suppress(Exception):
+            await self._send({"type": "http.response.body", "body": _Cut(error), "more_body": True})
+
     async def gone(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
+
+
+class _Cut:
+    """A body that raises the source's error in whoever wants to write it.
+
+    `BaseHTTPMiddleware` ends a response well when the application below it fails after the start,
+    and only then raises. So the failure has to travel the way of the body, up to the server.
+    """
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __len__(self) -> NoReturn:
+        raise self._error
+
+    __bytes__ = __iter__ = __len__
