@@ -155,6 +155,21 @@ async def test_the_outer_generator_is_closed_before_the_sources_inside_it() -> N
     assert order == ["outer", "first", "second"]
 
 
+async def test_a_source_opened_while_another_is_closed_is_closed_too() -> None:
+    late = Fountain("x", wait=True)
+
+    @step
+    async def opens_when_closed() -> AsyncGenerator[str, None]:
+        try:
+            yield "a"
+            await anyio.sleep_forever()
+        finally:
+            await anext(late)
+
+    await feed_until(upper(opens_when_closed()), while_the_source_waits)
+    late.assert_closed_where_it_ran()
+
+
 async def test_two_feeders_at_once_close_what_is_theirs() -> None:
     short, long = Fountain("a"), Fountain("b", wait=True)
     one, two = Handover(), Handover()
@@ -282,6 +297,33 @@ async def test_cleanup_may_await_anything(
     source = Cleanup(cleanup)
     await feed_until(where(source), leave_when)
     assert source.done
+
+
+async def test_a_source_that_is_awake_already_is_cancelled_where_it_waits_next(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    go, done = anyio.Event(), False
+
+    async def awake() -> AsyncGenerator[str, None]:
+        nonlocal done
+        try:
+            yield "a"
+            await go.wait()
+            async with anyio.Lock():
+                await checkpoint()
+            await anyio.sleep_forever()
+        finally:
+            await several()
+            done = True
+
+    async def as_it_wakes(hand: Handover) -> None:
+        await hand.take()
+        await wait_all_tasks_blocked()
+        go.set()
+
+    await feed_until(awake(), as_it_wakes)
+    assert done
+    assert caplog.records == []
 
 
 async def test_leaving_while_a_connection_is_being_closed_does_not_interrupt_it() -> None:

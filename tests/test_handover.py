@@ -17,8 +17,8 @@ from anyio import (
 )
 from anyio.lowlevel import checkpoint
 
-from streamkit import SourceCancelled, as_sse, as_text
-from streamkit._handover import Handover
+from streamkit import Encoder, SourceCancelled, as_sse, as_text
+from streamkit._handover import Handover, _the_one
 
 from .fakes import Fountain, drain, feed_until, while_the_source_waits
 
@@ -205,6 +205,46 @@ async def test_batches_are_encoded_as_they_are_and_counted_by_item() -> None:
         tasks.start_soon(hand.feed, Batched(), as_sse.encoder())
         assert await drain(hand) == b"data: a\n\ndata: b\n\ndata: c\n\n"
     assert hand.count == 3
+
+
+async def test_batches_are_bounded_in_bytes_like_single_items() -> None:
+    class Batched:
+        async def batches(self) -> AsyncGenerator[list[str], None]:
+            yield ["x" * 40_000] * 10
+
+        def __aiter__(self) -> AsyncIterator[str]:
+            raise AssertionError("it has batches")
+
+    hand = Handover()
+    sizes = []
+    async with create_task_group() as tasks:
+        tasks.start_soon(hand.feed, Batched(), as_text.encoder())
+        while batch := await hand.take():
+            sizes.append(len(batch))
+    assert sum(sizes) == 400_000
+    assert max(sizes) == 80_000
+    assert hand.count == 10
+
+
+async def test_an_encoder_that_stops_iterating_does_not_end_a_batch_well() -> None:
+    class Stopping(Encoder[str]):
+        def one(self, item: str) -> bytes:
+            return next(iter([])) if item == "b" else item.encode()
+
+    hand = Handover()
+    async with create_task_group() as tasks:
+        tasks.start_soon(hand.feed, ["a", "b", "c"], Stopping())
+        with pytest.raises(RuntimeError, match="StopIteration"):
+            await drain(hand)
+
+
+async def test_a_program_that_is_being_stopped_is_not_taken_for_a_failed_source() -> None:
+    group = BaseExceptionGroup("both", [ValueError(), KeyboardInterrupt()])
+    assert _the_one(group) is group
+    assert isinstance(_the_one(ExceptionGroup("one", [ValueError()])), ValueError)
+    assert isinstance(_the_one(BaseExceptionGroup("", [ValueError(), GeneratorExit()])), ValueError)
+    two = ExceptionGroup("two", [ValueError(), KeyError()])
+    assert _the_one(two) is two
 
 
 async def test_a_stopped_handover_gives_what_is_ready_and_then_nothing() -> None:

@@ -16,7 +16,7 @@ from anyio.lowlevel import checkpoint
 from pydantic import BaseModel
 
 from streamkit import Event, NotASource, open_source, step
-from streamkit._source import Step, check_source, discard
+from streamkit._source import Step, check_source, close
 
 from .fakes import Fountain, nested, upper
 
@@ -126,6 +126,40 @@ async def test_what_is_no_source_is_refused_with_the_mend(wrong: Any, sentence: 
 def test_a_refused_coroutine_is_closed_so_that_python_does_not_warn() -> None:
     with pytest.raises(NotASource, match="await it, or write an async generator with yield"):
         check_source(coroutine())
+
+
+async def used_up(items: Any) -> Any:
+    async with open_source(items) as opened:
+        async for _ in opened:
+            pass
+    return items
+
+
+@pytest.mark.parametrize(
+    "make", [words, lambda: (letter for letter in "ab"), lambda: nested(words())]
+)
+async def test_a_source_that_was_used_up_is_refused_instead_of_ending_well(make: Any) -> None:
+    source = await used_up(make())
+    with pytest.raises(NotASource, match="is used up; make a new one for each stream"):
+        await everything(source)
+
+
+async def test_a_file_that_has_to_be_awaited_is_refused() -> None:
+    class UploadFile:
+        async def read(self, size: int = -1) -> bytes:
+            return b""
+
+    with pytest.raises(NotASource, match="UploadFile has to be awaited; pass the plain file"):
+        await everything(UploadFile())
+
+
+async def test_a_step_has_to_be_an_async_generator() -> None:
+    def plain() -> Iterator[str]:
+        yield "a"
+
+    for function in (plain, coroutine):
+        with pytest.raises(NotASource, match=f"async generators; {function.__name__} is none"):
+            step(function)()  # type: ignore[arg-type]  # that is the point
 
 
 async def test_a_future_is_not_taken_for_an_iterable() -> None:
@@ -297,12 +331,12 @@ class ByAclose(Closable):
 @pytest.mark.parametrize("kind", [Closable, AsyncClosable, ByAclose])
 async def test_a_discarded_source_is_closed_whichever_way_it_has(kind: type[Closable]) -> None:
     source = kind()
-    await discard(source)
+    await close(source)
     assert source.closed == 1
 
 
 async def test_discarding_what_cannot_be_closed_does_nothing() -> None:
-    await discard(["a"])
+    await close(["a"])
 
 
 async def test_a_generator_of_the_sync_kind_is_closed_when_left() -> None:

@@ -58,6 +58,24 @@ async def test_the_time_of_the_call_does_not_add_up() -> None:
 
 
 @jumping_clock()
+@pytest.mark.parametrize("interval", [0.1, 1 / 60, 0.0333])
+async def test_no_beat_comes_twice_however_its_time_is_rounded(interval: float) -> None:
+    start = current_time()
+    beats = await take(stream_every(interval, lambda: current_time() - start), 100)
+    assert beats == pytest.approx([number * interval for number in range(100)])
+
+
+@pytest.mark.slow  # two seconds of beats: uvloop, which wakes early, has no clock to jump
+@pytest.mark.parametrize(
+    "anyio_backend", [pytest.param(("asyncio", {"use_uvloop": True}), id="uvloop")]
+)
+async def test_a_loop_that_wakes_too_early_gets_no_extra_beat() -> None:
+    start = current_time()
+    await take(stream_every(0.0333, int), 31)
+    assert current_time() - start >= 30 * 0.0333 - 0.002
+
+
+@jumping_clock()
 async def test_a_beat_that_was_missed_is_left_out() -> None:
     start = current_time()
     beats: list[float] = []
@@ -81,7 +99,7 @@ async def test_an_error_of_the_call_is_the_error_of_the_stream() -> None:
         await take(stream_every(0.001, lambda: 1 // 0), 1)
 
 
-@pytest.mark.parametrize("interval", [0, -1])
+@pytest.mark.parametrize("interval", [0, -1, float("nan")])
 def test_an_interval_that_would_spin_is_refused(interval: float) -> None:
     with pytest.raises(ValueError, match="interval is a time above 0 s"):
         stream_every(interval, int)

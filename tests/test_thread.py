@@ -11,7 +11,7 @@ import anyio
 import pytest
 from anyio import create_task_group, fail_after, move_on_after, to_thread, wait_all_tasks_blocked
 
-from streamkit import CleanupTimeout, as_text, open_source
+from streamkit import CleanupTimeout, SourceError, as_text, open_source
 from streamkit import _thread as thread_module
 from streamkit._handover import Handover
 from streamkit._thread import MAX_BYTES, MAX_ITEMS, Chunks, Threaded
@@ -137,6 +137,47 @@ async def test_what_cannot_be_iterated_after_all_fails_where_it_is_read() -> Non
             await anext(items)
 
 
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt, GeneratorExit])
+async def test_what_would_stop_a_program_stops_only_the_stream(kind: type[BaseException]) -> None:
+    def leaving() -> Iterator[str]:
+        yield "a"
+        raise kind
+
+    async with open_source(leaving()) as items:
+        assert await anext(items) == "a"
+        with pytest.raises(SourceError, match=f"the source raised {kind.__name__}"):
+            await anext(items)
+
+
+async def test_a_thread_that_cannot_be_started_is_the_error_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def no_more(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", no_more)
+    letters = Letters("a")
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        async with open_source(letters) as items:
+            await anext(items)
+
+
+async def test_an_iterable_that_is_not_its_own_iterator_is_closed_as_well() -> None:
+    class Response:
+        closed = False
+
+        def __iter__(self) -> Iterator[str]:
+            yield "a"
+
+        def close(self) -> None:
+            self.closed = True
+
+    response = Response()
+    async with open_source(response) as items:
+        assert [item async for item in items] == ["a"]
+    assert response.closed
+
+
 async def test_it_sees_a_copy_of_the_context() -> None:
     user: ContextVar[str] = ContextVar("user")
     user.set("ada")
@@ -203,7 +244,7 @@ async def test_one_that_was_never_started_is_closed_without_a_thread() -> None:
     source = Threaded(generator)
     await source.aclose()
     assert list(generator) == []
-    assert not streamkit_threads()
+    assert source._thread is None
     await Threaded(["a"]).aclose()
 
 

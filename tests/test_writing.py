@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
+from io import BytesIO
+from math import nan
 from typing import Any, cast
 
 import anyio
@@ -42,6 +44,10 @@ class FakeClient:
         self.breaks_with: BaseException | None = None
         self.shields = False
 
+    @property
+    def started(self) -> bool:
+        return "start" in self.log
+
     async def start(self) -> None:
         self.log.append("start")
         await self._sent()
@@ -52,6 +58,10 @@ class FakeClient:
 
     async def finish(self) -> None:
         self.log.append("finish")
+        await self._sent()
+
+    async def cut(self, error: Exception) -> None:
+        self.log.append(error)
         await self._sent()
 
     async def gone(self) -> None:
@@ -156,18 +166,86 @@ async def test_an_error_of_ours_says_what_it_is() -> None:
     )
 
 
-async def test_a_later_failure_is_raised_when_the_format_has_no_error() -> None:
+async def test_a_later_failure_cuts_the_connection_when_the_format_has_no_error() -> None:
     client = FakeClient()
-    with pytest.raises(ValueError, match="secret"):
+    with pytest.raises(ValueError, match="secret") as caught:
         await write_stream(client, failing_later(), as_text, Timing())
-    assert client.log == ["start", b"a"]
+    assert client.log == ["start", b"a", caught.value]
+
+
+async def test_a_client_stuck_at_the_cut_does_not_hold_the_response() -> None:
+    class StuckAtTheCut(FakeClient):
+        async def cut(self, error: Exception) -> None:
+            await anyio.sleep_forever()
+
+    with fail_after(5), pytest.raises(ValueError, match="secret"):
+        await write_stream(StuckAtTheCut(), failing_later(), as_text, Timing(send_timeout=0.01))
+
+
+class Fragile(Encoder[str]):
+    """Says errors in the stream, and fails where it is told to."""
+
+    fails_at = ""
+
+    def begin(self) -> bytes:
+        return self.said("begin")
+
+    def one(self, item: str) -> bytes:
+        return self.said("one")
+
+    def end(self, count: int) -> bytes:
+        return self.said("end")
+
+    def error(self, code: str, message: str) -> bytes:
+        return f"error {code}.".encode()
+
+    def said(self, what: str) -> bytes:
+        if what == self.fails_at:
+            raise ValueError(what)
+        return f"{what}.".encode()
+
+
+async def test_an_encoder_that_fails_at_its_beginning_leaves_a_status_possible() -> None:
+    client, source = FakeClient(), Fountain("a")
+    as_fragile = Format("as_fragile", "text/plain", type("", (Fragile,), {"fails_at": "begin"}))
+    with pytest.raises(ValueError, match="begin"):
+        await write_stream(client, source, as_fragile, Timing())
+    assert client.log == []
+    assert not source.registered or source.closed
+
+
+async def test_an_encoder_that_fails_at_the_end_is_the_error_of_the_stream() -> None:
+    as_fragile = Format("as_fragile", "text/plain", type("", (Fragile,), {"fails_at": "end"}))
+    log = await written(words(), as_fragile)
+    assert b"".join(log[1:-1]) == b"begin.one.one.error source-failed."
+
+
+async def test_a_format_that_cannot_make_an_encoder_closes_the_source() -> None:
+    def broken() -> Encoder[object]:
+        raise ValueError("no encoder")
+
+    file = BytesIO(b"x")
+    with pytest.raises(ValueError, match="no encoder"):
+        await write_stream(FakeClient(), file, Format("x", "text/plain", broken), Timing())
+    assert file.closed
+
+
+async def test_what_a_format_begins_with_goes_out_while_the_source_is_silent() -> None:
+    client = FakeClient()
+    as_fragile = Format("as_fragile", "text/plain", Fragile)
+    async with create_task_group() as tasks:
+        source = Fountain(wait=True)
+        tasks.start_soon(write_stream, client, source, as_fragile, Timing(first_wait=0.01))
+        await anyio.sleep(0.05)
+        assert client.log == ["start", b"begin."]
+        tasks.cancel_scope.cancel()
 
 
 async def test_an_item_refused_after_others_is_raised_after_them() -> None:
     client, wrong = FakeClient(), cast("list[str]", ["a", 1])
     with pytest.raises(ItemRefused, match="as_bytes takes bytes and text, not int"):
         await write_stream(client, wrong, as_bytes, Timing())
-    assert client.log == ["start", b"a"]
+    assert client.log[:2] == ["start", b"a"]
 
 
 async def test_a_silent_source_gets_its_headers_after_the_first_wait() -> None:
@@ -277,7 +355,7 @@ async def test_another_failure_to_write_is_raised_and_not_blamed_on_the_source(
     with pytest.raises(RuntimeError, match="a middleware"):
         await write_stream(client, source, as_sse, Timing())
     source.assert_closed_where_it_ran()
-    assert client.log == ["start"]
+    assert client.log == ["start", client.breaks_with]  # cut
     assert caplog.records == []
 
 
@@ -369,6 +447,9 @@ async def test_a_stopping_server_says_so_and_lets_the_client_come_back(
         pytest.param({"first_wait": -1}, id="a wait into the past"),
         pytest.param({"keep_alive": 0}, id="no pause between keep-alives"),
         pytest.param({"send_timeout": 0}, id="no time to send"),
+        pytest.param({"first_wait": nan}, id="a wait that is no number"),
+        pytest.param({"keep_alive": nan}, id="a pause that is no number"),
+        pytest.param({"send_timeout": nan}, id="a time that is no number"),
     ],
 )
 def test_times_that_cannot_work_are_refused(wrong: dict[str, float]) -> None:

@@ -37,7 +37,8 @@ class Encoder(Generic[T_contra]):
 
     def batch(self, items: Sequence[T_contra], /) -> Iterable[bytes]:
         """Return each item as bytes, lazily: those before a refused one are still delivered."""
-        return map(self.one, items)
+        # Not `map`, which would take a StopIteration out of `one` for its own end.
+        return (self.one(item) for item in items)
 
     def end(self, count: int) -> bytes:  # noqa: ARG002 - for formats that tell how many
         """Return what says that the stream is complete, after `count` items."""

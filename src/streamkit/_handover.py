@@ -10,7 +10,15 @@ from __future__ import annotations
 __all__ = ("Handover",)
 
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterable, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Coroutine,
+    Generator,
+    Sequence,
+)
+from math import inf
 from time import monotonic
 from types import coroutine
 from typing import Any, Protocol, TypeVar, runtime_checkable
@@ -20,7 +28,7 @@ from anyio.lowlevel import checkpoint
 
 from ._errors import CleanupTimeout, SourceCancelled
 from ._format import Encoder
-from ._source import Feeding, Source, close, discard, entered, feeding_now
+from ._source import Feeding, Source, close, entered, feeding_now
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -32,8 +40,9 @@ logger = logging.getLogger("streamkit")
 MAX_BYTES = 1 << 16
 MAX_ITEMS = 1000
 
-# A source that never waits gives way to the other requests at least this often.
-MAX_TURN = 0.005
+# A source that never waits gives way to the other requests this often. Above the interpreter's
+# switch interval of 5 ms: with the same value, threads that wait for their turn starve.
+MAX_TURN = 0.007
 
 # For all of a source's cleanup together, when its reader has left.
 CLOSE_TIMEOUT = 5.0
@@ -74,7 +83,7 @@ class Handover:
             with self._scope, CancelScope() as self._guard:
                 if self.left:
                     _shield(self._guard)
-                    await discard(source)
+                    await close(source)
                 else:
                     await _cancelled_once(self._iterate(source, encoder), self._guard, self._scope)
             if self._guard.cancel_called:  # which only its deadline does
@@ -125,7 +134,7 @@ class Handover:
         feeding_now.set(feeding)
         async with entered(source, feeding) as things:
             if isinstance(things, Batched):
-                await self._gather_batches(things.batches(), encoder.batch)
+                await self._gather(_encoded(things.batches(), encoder), bytes)
             else:
                 await self._gather(aiter(things), encoder.one)
 
@@ -166,30 +175,6 @@ class Handover:
             _shield(self._guard)
             await close(things)
 
-    async def _gather_batches(
-        self,
-        batches: AsyncIterator[Sequence[T]],
-        encode: Callable[[Sequence[T]], Iterable[bytes]],
-    ) -> None:
-        ready = self._ready
-        try:
-            async for batch in batches:
-                # One by one: what was encoded before a refused item is delivered.
-                for chunk in encode(batch):
-                    if chunk:
-                        ready.append(chunk)
-                if ready:
-                    self._notify()
-                if len(ready) >= self._max_items or sum(map(len, ready)) >= self._max_bytes:
-                    self._room = room = Event()
-                    await room.wait()
-                await checkpoint()
-                if self.left:
-                    return
-        finally:
-            _shield(self._guard)
-            await close(batches)
-
     def _notify(self) -> None:
         if self._wake is not None:
             self._wake.set()
@@ -203,6 +188,17 @@ class Batched(Protocol[T_co]):
     def batches(self) -> AsyncIterator[Sequence[T_co]]:
         """Yield items in batches."""
         ...
+
+
+async def _encoded(
+    batches: AsyncIterator[Sequence[T]], encoder: Encoder[T]
+) -> AsyncGenerator[bytes, None]:
+    try:
+        async for batch in batches:
+            for chunk in encoder.batch(batch):
+                yield chunk
+    finally:
+        await close(batches)
 
 
 @coroutine
@@ -221,10 +217,17 @@ def _cancelled_once(
     value: Any = None
     try:
         while True:
+            # While the source runs, a cancellation on its way is hidden, and shown only where the
+            # source really waits: trio's checkpoints open scopes of their own, which would eat it.
+            pending = owner.cancel_called and not guard.shield
+            if pending:
+                guard.shield = True
             try:
                 trap = advance(value)
             except StopIteration:
                 return
+            if pending and guard.deadline == inf:  # or its cleanup has begun meanwhile
+                guard.shield = False
             failure: BaseException | None
             try:
                 value = yield trap
@@ -244,15 +247,17 @@ def _shield(guard: CancelScope) -> None:
 
     Also without a cancellation: one that is on its way would otherwise hit the cleanup.
     """
-    if not guard.shield:
+    if guard.deadline == inf:
         guard.shield, guard.deadline = True, current_time() + CLOSE_TIMEOUT
 
 
 def _the_one(error: BaseException) -> BaseException:
     """Return the one real error of a group; a source with a task group of its own raises groups."""
     while isinstance(error, BaseExceptionGroup):
-        real, _ = error.split(Exception)
+        real, rest = error.split(Exception)
         if real is None or len(real.exceptions) != 1:
+            return error
+        if rest is not None and rest.subgroup((KeyboardInterrupt, SystemExit)):
             return error
         error = real.exceptions[0]
     return error

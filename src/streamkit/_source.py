@@ -14,7 +14,6 @@ __all__ = (
     "Step",
     "check_source",
     "close",
-    "discard",
     "entered",
     "open_source",
     "step",
@@ -32,7 +31,7 @@ from collections.abc import (
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from contextvars import ContextVar
 from functools import wraps
-from inspect import isawaitable, iscoroutine, isroutine
+from inspect import isawaitable, iscoroutine, iscoroutinefunction, isroutine
 from typing import Any, BinaryIO, ParamSpec, Protocol, TypeAlias, TypeVar, cast
 
 from anyio import get_current_task
@@ -75,7 +74,7 @@ async def open_source(source: Source[T]) -> AsyncGenerator[AsyncIterator[T], Non
             await items.aclose()
 
 
-def step(function: Callable[P, AsyncGenerator[T, None]]) -> Callable[P, Step[T]]:
+def step(function: Callable[P, AsyncIterator[T]]) -> Callable[P, Step[T]]:
     """Make a generator close with the stream it is part of, also inside another generator.
 
     A plain generator over a source is fine as it is. Use this when steps are nested: Python closes
@@ -90,7 +89,12 @@ def step(function: Callable[P, AsyncGenerator[T, None]]) -> Callable[P, Step[T]]
 
     @wraps(function)
     def called(*args: P.args, **kwargs: P.kwargs) -> Step[T]:
-        return Step(function(*args, **kwargs))
+        items: object = function(*args, **kwargs)
+        if not isinstance(items, AsyncGenerator):
+            if iscoroutine(items):
+                items.close()  # or Python warns that it was never awaited
+            raise NotASource(f"@step is for async generators; {function.__name__} is none")
+        return Step(items)
 
     return called
 
@@ -140,10 +144,11 @@ class Feeding:
 
     async def close(self) -> None:
         """Close what was opened, outer before inner, whatever the one before it raised."""
-        opened, self.opened = self.opened, []
-        async with AsyncExitStack() as stack:
-            for source in reversed(opened):
-                stack.push_async_callback(source.aclose)
+        while self.opened:  # closing one may open another
+            opened, self.opened = self.opened, []
+            async with AsyncExitStack() as stack:
+                for source in reversed(opened):
+                    stack.push_async_callback(source.aclose)
 
 
 class _Closing(Protocol):
@@ -213,14 +218,8 @@ def _adapted(source: object) -> AsyncIterable[Any]:
 
 
 async def close(things: object) -> None:
-    """Close an iterator or a source, if it can be closed."""
-    if aclose := getattr(things, "aclose", None):
-        await aclose()
-
-
-async def discard(source: object) -> None:
-    """Close a source that nobody will open: a file, a connection, a generator not yet begun."""
-    closing = getattr(source, "aclose", None) or getattr(source, "close", None)
+    """Close an iterator, or a source that nobody will open, whichever way it has for that."""
+    closing = getattr(things, "aclose", None) or getattr(things, "close", None)
     if closing is not None and isawaitable(closed := closing()):
         await closed
 
@@ -243,8 +242,16 @@ def _refusal(source: object) -> str:
         return f"{kind} is one item, not a source; write [item]"
     if isroutine(source) or isinstance(source, type):
         return f"{source.__name__} is not a source, but what it returns may be: call it"
+    if (
+        getattr(source, "ag_frame", ...) is None
+        or getattr(source, "gi_frame", ...) is None
+        or (isinstance(source, Step) and source.closed)
+    ):
+        return f"the {kind} is used up; make a new one for each stream"
     if isinstance(source, AsyncIterable | AbstractAsyncContextManager):
         return ""
+    if iscoroutinefunction(getattr(source, "read", None)):
+        return f"{kind} has to be awaited; pass the plain file inside it, often its .file"
     # Before Iterable: an asyncio.Future is iterable, for the sake of `await`.
     if isawaitable(source):
         return f"{kind} is not a source; await it, or write an async generator with yield"

@@ -25,13 +25,13 @@ from anyio import (
 )
 from anyio.lowlevel import current_token
 
-from ._errors import CleanupTimeout
+from ._errors import CleanupTimeout, SourceError
 
 T = TypeVar("T")
 
 # What the thread may be ahead of its reader. Items other than text and bytes have no known size,
 # so their number is bounded too.
-MAX_ITEMS = 1000
+MAX_ITEMS = 256
 MAX_BYTES = 1 << 20
 
 # 256 KiB: reading a cached file through a thread is 1.7 times as fast as with 64 KiB.
@@ -73,7 +73,7 @@ class Threaded(AsyncIterator[T]):
         self._wake: Event | None = None
         self._stopped = False
         self._ended = False
-        self._error: BaseException | None = None
+        self._error: Exception | None = None
         self._taken: deque[T] = deque()
 
     async def __anext__(self) -> T:
@@ -135,8 +135,9 @@ class Threaded(AsyncIterator[T]):
     def _start(self) -> None:
         self._token = current_token()
         run = copy_context().run
-        self._thread = Thread(target=run, args=(self._run,), name="streamkit-source", daemon=True)
-        self._thread.start()
+        thread = Thread(target=run, args=(self._run,), name="streamkit-source", daemon=True)
+        thread.start()
+        self._thread = thread
 
     def _wait_for_thread(self) -> Event | None:
         with self._room:
@@ -148,11 +149,14 @@ class Threaded(AsyncIterator[T]):
     # What follows runs in the thread.
 
     def _run(self) -> None:
-        error: BaseException | None = None
+        error: Exception | None = None
         try:
             self._iterate()
-        except BaseException as raised:  # noqa: BLE001 - it is raised in the task that reads
+        except Exception as raised:  # noqa: BLE001 - it is raised in the task that reads
             error = raised
+        except BaseException as raised:  # noqa: BLE001 - a sys.exit here shall not stop the server
+            error = SourceError(f"the source raised {type(raised).__name__}")
+            error.__cause__ = raised
         with self._room:
             self._error, self._ended = error, True
         self._notify()
@@ -165,6 +169,8 @@ class Threaded(AsyncIterator[T]):
                     break
         finally:
             _close(iterator)
+            if iterator is not self._items:
+                _close(self._items)
 
     def _put(self, item: T) -> bool:
         with self._room:

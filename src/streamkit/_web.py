@@ -20,9 +20,9 @@ END_ID = "end"
 GONE_STATUS = 499
 
 
-def stream_headers(format: Format[Any], own: Mapping[str, str] | None) -> dict[str, str]:
-    """Return the headers of a streamed response; the user's own values win."""
-    headers = {
+def stream_headers(format: Format[Any], own: Mapping[str, str] | None) -> list[tuple[str, str]]:
+    """Return the headers of a streamed response; the user's own win, all of them."""
+    ours = {
         "content-type": format.media_type,
         # Proxies must neither keep nor compress what has to arrive at once.
         "cache-control": "no-cache, no-transform",
@@ -30,7 +30,10 @@ def stream_headers(format: Format[Any], own: Mapping[str, str] | None) -> dict[s
         # Browsers hold back the start of a text to guess what it is, unless told not to.
         "x-content-type-options": "nosniff",
     }
-    return headers | {name.lower(): value for name, value in (own or {}).items()}
+    theirs = [(name.lower(), value) for name, value in (own or {}).items()]
+    for name, _ in theirs:
+        ours.pop(name, None)
+    return [*ours.items(), *theirs]
 
 
 def seen_the_end(format: Format[Any], last_event_id: str | None) -> bool:

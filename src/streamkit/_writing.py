@@ -23,7 +23,7 @@ from anyio import (
 from ._errors import ServerStopping, told
 from ._format import Encoder, Format
 from ._handover import Handover
-from ._source import Source
+from ._source import Source, close
 
 T = TypeVar("T")
 
@@ -36,6 +36,11 @@ _GONE = (OSError, BrokenResourceError, ClosedResourceError)
 class Client(Protocol):
     """One HTTP exchange, as an adapter binds it to its framework. An `OSError` means: gone."""
 
+    @property
+    def started(self) -> bool:
+        """Whether the status may have been sent, so that another one is out of the question."""
+        ...
+
     async def start(self) -> None:
         """Send the status and the headers."""
 
@@ -44,6 +49,9 @@ class Client(Protocol):
 
     async def finish(self) -> None:
         """Say that the body is complete."""
+
+    async def cut(self, error: Exception) -> None:
+        """End the connection in a way that nobody takes the body for complete."""
 
     async def gone(self) -> None:
         """Return when the client has left; it is cancelled otherwise."""
@@ -59,11 +67,12 @@ class Timing:
 
     def __post_init__(self) -> None:
         """Refuse what would spin or never send."""
-        if self.first_wait < 0:
+        # Written so that NaN, which compares with nothing, is refused too.
+        if not self.first_wait >= 0:
             raise ValueError(f"first_wait is a time of 0 s or more, not {self.first_wait}")
-        if self.keep_alive is not None and self.keep_alive <= 0:
+        if self.keep_alive is not None and not self.keep_alive > 0:
             raise ValueError(f"keep_alive is a time above 0 s, or None, not {self.keep_alive}")
-        if self.send_timeout <= 0:
+        if not self.send_timeout > 0:
             raise ValueError(f"send_timeout is a time above 0 s, not {self.send_timeout}")
 
 
@@ -81,11 +90,15 @@ async def write_stream(
     """Send the source to the client, and close the source on every way out.
 
     The first batch is awaited before the headers are sent: a source that fails until then raises
-    here, and nothing was sent. A failure after that is written as the format's error, or raised
-    when the format has none: then the adapter cuts the connection. Raises `Left` when the client
+    here, and nothing was sent. A failure after that is written as the format's error; when the
+    format has none, the connection is cut, and it is raised here. Raises `Left` when the client
     went, or was given up. When this returns or raises, the source was closed.
     """
-    encoder = format.encoder()
+    try:
+        encoder = format.encoder()
+    except BaseException:
+        await close(source)
+        raise
     writing = _Writing(client, encoder, timing)
     failure: Exception | None = None
     async with create_task_group() as tasks:
@@ -104,6 +117,9 @@ async def write_stream(
         with move_on_after(timing.send_timeout), suppress(*_GONE):
             await client.finish()
     elif failure is not None and not isinstance(failure, Left):
+        if client.started:
+            with move_on_after(timing.send_timeout):
+                await client.cut(failure)
         raise failure
     elif writing.gone:
         raise Left
@@ -122,7 +138,6 @@ class _Writing:
         self.encoder = encoder
         self.timing = timing
         self.hand = Handover()
-        self.started = False
         self.complete = False
         self.gone = False
         self.broken = False
@@ -143,25 +158,28 @@ class _Writing:
     async def write_all(self) -> None:
         """Write headers, batches and the end, or the error."""
         try:
+            begin = self.encoder.begin()
             batch = await self._first()
-            self.started = True
             await self._sent(self.client.start())
-            await self._put(self.encoder.begin())
             if batch is None:
+                await self._put(begin)
                 batch = await self._next()
+            elif begin:
+                batch = begin + batch
             while batch:
                 await self._put(batch)
                 batch = await self._next()
             if not self.hand.ended:
                 raise ServerStopping
+            last = self.encoder.end(self.hand.count)
         except Exception as error:
             if self.hand.left:
                 raise Left from error
-            if not self.started or self.broken:
+            if self.broken or not self.client.started:
                 raise
             await self._put_error(error)
         else:
-            await self._put(self.encoder.end(self.hand.count))
+            await self._put(last)
 
     async def _first(self) -> bytes | None:
         with move_on_after(self.timing.first_wait):

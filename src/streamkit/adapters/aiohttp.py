@@ -6,20 +6,23 @@ __all__ = ("error_response", "respond")
 
 import logging
 import os
+import select
+import socket
+import struct
 from asyncio import BaseTransport
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
-from anyio import sleep, wait_readable
+from anyio import sleep, sleep_forever, wait_readable
 
 from .._errors import MissingDependency, StreamkitError, told
 from .._format import Format
-from .._source import Source, check_source, discard
+from .._source import Source, check_source, close
 from .._web import GONE_STATUS, error_body, seen_the_end, stream_headers
 from .._writing import Left, Stuck, Timing, write_stream
 
 try:
-    from aiohttp import web
+    from aiohttp import HttpVersion11, web
 except ImportError as error:
     raise MissingDependency(__name__, "aiohttp") from error
 
@@ -58,10 +61,10 @@ async def respond(
     timing = Timing(first_wait, keep_alive, send_timeout)
     own = stream_headers(format, headers)
     if request.method == "HEAD":
-        await discard(source)
+        await close(source)
         return web.Response(status=status_code, headers=own)
     if seen_the_end(format, request.headers.get("Last-Event-ID")):
-        await discard(source)
+        await close(source)
         return web.Response(status=204)
     client = _Client(request, web.StreamResponse(status=status_code, headers=own))
     try:
@@ -71,14 +74,9 @@ async def respond(
             request.transport.abort()
         if not client.started:
             return web.Response(status=GONE_STATUS)
-    except Exception as error:
+    except Exception:
         if not client.started:
             raise
-        # aiohttp would try to send an error page behind what was sent. Closing the transport
-        # delivers what is on its way, without the last chunk that would say "complete".
-        logger.error("a source failed: %s", told(error)[0], exc_info=error)
-        if request.transport is not None:
-            request.transport.close()
     return client.response
 
 
@@ -102,11 +100,13 @@ class _Client:
 
     def __init__(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
         self.response = response
-        self.started = False
         self._request = request
 
+    @property
+    def started(self) -> bool:
+        return self._request.writer.output_size > 0
+
     async def start(self) -> None:
-        self.started = True
         await self.response.prepare(self._request)
 
     async def write(self, data: bytes) -> None:
@@ -115,6 +115,20 @@ class _Client:
     async def finish(self) -> None:
         await self.response.write_eof()
 
+    async def cut(self, error: Exception) -> None:
+        # Not left to aiohttp, which would send an error page behind what was sent.
+        logger.error("a source failed: %s", told(error)[0], exc_info=error)
+        transport = self._request.transport
+        if transport is None:
+            return
+        if self._request.version < HttpVersion11:
+            # Without chunks only a reset tells a cut from an end.
+            with socket.socket(fileno=_duplicate(transport)) as same:
+                same.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            transport.abort()
+        else:
+            transport.close()  # delivers what is on its way, without the last chunk
+
     async def gone(self) -> None:
         # aiohttp tells nobody that the peer of an idle handler has left, unless the application
         # asks for cancelled handlers. So watch a duplicate of the socket: waiting on the socket
@@ -122,15 +136,28 @@ class _Client:
         transport = self._request.transport
         if transport is None:
             return
-        watched = os.dup(transport.get_extra_info("socket").fileno())
         try:
-            await _closed(transport, watched)
+            watched = _duplicate(transport)
+        except OSError as error:
+            logger.warning("a client's leaving will be noticed late: %s", error)
+            await sleep_forever()
+        try:
+            while not (transport.is_closing() or _hung_up(watched)):
+                await wait_readable(watched)
+                # Something to read may also be a body or a request that aiohttp reads later.
+                await sleep(READ_PAUSE)
         finally:
             os.close(watched)
 
 
-async def _closed(transport: BaseTransport, watched: int) -> None:
-    while not transport.is_closing():
-        await wait_readable(watched)
-        # Readable may also mean a pipelined request, which aiohttp reads when it is its turn.
-        await sleep(READ_PAUSE)
+def _duplicate(transport: BaseTransport) -> int:
+    return os.dup(transport.get_extra_info("socket").fileno())
+
+
+def _hung_up(watched: int) -> bool:
+    """Ask the kernel: aiohttp does not see the end behind bytes that it has not read."""
+    if not hasattr(select, "POLLRDHUP"):  # pragma: no cover - Linux has it
+        return False
+    poll = select.poll()
+    poll.register(watched, select.POLLRDHUP)
+    return bool(poll.poll(0))

@@ -14,7 +14,7 @@ from typing import NoReturn, TypeVar
 
 from .._errors import MissingDependency, StreamkitError
 from .._format import Format
-from .._source import Source, check_source, discard
+from .._source import Source, check_source, close
 from .._web import GONE_STATUS, error_body, seen_the_end, stream_headers
 from .._writing import Left, Timing, write_stream
 
@@ -64,7 +64,10 @@ class StreamResponse(Response):
         self._timing = Timing(first_wait, keep_alive, send_timeout)
         self.status_code = status_code
         self.background = background
-        self.init_headers(stream_headers(format, headers))
+        self.raw_headers = [
+            (name.encode("latin-1"), value.encode("latin-1"))
+            for name, value in stream_headers(format, headers)
+        ]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -78,7 +81,7 @@ class StreamResponse(Response):
             await self.background()
 
     async def _answer_unopened(self, send: Send, status: int) -> None:
-        await discard(self._source)
+        await close(self._source)
         headers = [] if status == 204 else self.raw_headers
         await _answer_empty(send, status, headers)
 
@@ -89,10 +92,6 @@ class StreamResponse(Response):
         except Left:
             if not client.started:  # nobody reads it, but middleware wants to see an answer
                 await _answer_empty(send, GONE_STATUS, [])
-        except Exception as error:
-            if client.started:
-                await client.cut(error)
-            raise
 
 
 def error_response(request: Request, error: Exception) -> Response:  # noqa: ARG001

@@ -23,6 +23,8 @@ class _Text(Encoder[object]):
         self._cut = False  # whether the last bytes ended inside a character
 
     def one(self, item: object) -> bytes:
+        if type(item) is str and not self._cut:
+            return to_utf8(item)
         if isinstance(item, _Bytes):
             text = self._decoder.decode(item)
             self._cut = bool(self._decoder.getstate()[0])

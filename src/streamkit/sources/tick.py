@@ -6,7 +6,7 @@ __all__ = ("stream_every",)
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from inspect import isawaitable
-from typing import TypeVar
+from typing import TypeVar, overload
 
 from anyio import current_time, sleep_until
 
@@ -15,6 +15,10 @@ from .._source import Step
 T = TypeVar("T")
 
 
+@overload
+def stream_every(interval: float, call: Callable[[], Awaitable[T]]) -> Step[T]: ...
+@overload
+def stream_every(interval: float, call: Callable[[], T]) -> Step[T]: ...
 def stream_every(interval: float, call: Callable[[], T | Awaitable[T]]) -> Step[T]:
     """Call a function at once and then every `interval` seconds, and yield what it returns.
 
@@ -24,15 +28,17 @@ def stream_every(interval: float, call: Callable[[], T | Awaitable[T]]) -> Step[
     Example:
         StreamResponse(stream_every(1.0, read_temperature), as_sse)
     """
-    if interval <= 0:
+    if not interval > 0:
         raise ValueError(f"interval is a time above 0 s, not {interval}")
     return Step(_beats(interval, call))
 
 
 async def _beats(interval: float, call: Callable[[], T | Awaitable[T]]) -> AsyncGenerator[T, None]:
-    start = current_time()
+    start, beat = current_time(), 0
     while True:
         result = call()
         yield await result if isawaitable(result) else result
-        beats = (current_time() - start) // interval + 1
-        await sleep_until(start + beats * interval)
+        passed = int((current_time() - start) / interval)
+        # Never the same beat twice: uvloop counts in ms and wakes up to half of one too early.
+        beat = max(beat, passed) + 1
+        await sleep_until(start + beat * interval)

@@ -1,0 +1,184 @@
+"""The same routes for each framework, made from the one table of scenarios."""
+
+from __future__ import annotations
+
+__all__ = ("aiohttp_app", "fastapi_app", "starlette_app")
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Annotated, Any, TypeAlias
+
+import fastapi
+from aiohttp import web
+from fastapi import Depends, FastAPI
+from starlette.applications import Starlette
+from starlette.background import BackgroundTask
+from starlette.exceptions import HTTPException
+from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Mount, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from streamkit import StreamkitError
+from streamkit._format import Format
+from streamkit.adapters import aiohttp as aiohttp_adapter
+from streamkit.adapters import fastapi as fastapi_adapter
+from streamkit.adapters import starlette as starlette_adapter
+
+from ._run import Run, get_run, where
+from ._scenarios import FORMATS, SCENARIOS, Scenario
+
+# The header that names a request's record.
+RUN = "run"
+METHODS = ["GET", "HEAD", "POST"]
+
+
+Endpoint: TypeAlias = Callable[[Scenario, Format[Any]], Any]
+
+
+def _routes(endpoint: Endpoint) -> Iterator[tuple[str, Any]]:
+    for name, scenario in SCENARIOS.items():
+        for prefix, format in FORMATS.items():
+            yield f"/{prefix}/{name}", endpoint(scenario, format)
+
+
+def starlette_app() -> ASGIApp:
+    """Serve the table by Starlette, also under two kinds of middleware."""
+    routes = [Route(path, made, methods=METHODS) for path, made in _routes(_on_starlette)]
+    routes += [Route("/plain", _plain), Route("/plain-in-thread", _plain_in_thread)]
+    handlers: Any = {StreamkitError: starlette_adapter.error_response}
+    return _with_middleware(Starlette(routes=routes, exception_handlers=handlers))
+
+
+def _on_starlette(scenario: Scenario, format: Format[Any]) -> Callable[[Request], Awaitable[Any]]:
+    async def endpoint(request: Request) -> Response:
+        run = get_run(request.headers[RUN])
+        run.forbidden = HTTPException(403)
+        run.request_body = await request.body()
+        where.set("in the endpoint")
+        return starlette_adapter.StreamResponse(
+            scenario.source(run),
+            format,
+            background=BackgroundTask(run.notes.append, "after"),
+            **scenario.options,
+        )
+
+    return endpoint
+
+
+async def _plain(request: Request) -> Response:
+    return PlainTextResponse("plain")
+
+
+def _plain_in_thread(request: Request) -> Response:
+    return PlainTextResponse("plain")
+
+
+def fastapi_app() -> ASGIApp:
+    """Serve the table by FastAPI, also under two kinds of middleware."""
+    app = FastAPI()
+    for path, endpoint in _routes(_on_fastapi):
+        app.api_route(path, methods=METHODS)(endpoint)
+    app.get("/plain")(_plain)
+    app.get("/plain-in-thread")(_plain_in_thread)
+    app.add_exception_handler(StreamkitError, fastapi_adapter.error_response)
+    return _with_middleware(app)
+
+
+async def _run_of(request: fastapi.Request) -> AsyncIterator[Run]:
+    run = get_run(request.headers[RUN])
+    try:
+        yield run
+    finally:
+        run.notes.append("torn down")
+
+
+def _on_fastapi(scenario: Scenario, format: Format[Any]) -> Callable[..., Awaitable[Any]]:
+    async def endpoint(
+        run: Annotated[Run, Depends(_run_of)], request: fastapi.Request
+    ) -> fastapi_adapter.StreamResponse:
+        run.forbidden = fastapi.HTTPException(403)
+        run.request_body = await request.body()
+        where.set("in the endpoint")
+        return fastapi_adapter.StreamResponse(
+            scenario.source(run),
+            format,
+            background=BackgroundTask(run.notes.append, "after"),
+            **scenario.options,
+        )
+
+    return endpoint
+
+
+def _with_middleware(app: ASGIApp) -> ASGIApp:
+    async def passed_on(request: Request, call_next: RequestResponseEndpoint) -> Response:
+        return await call_next(request)
+
+    mounts = [
+        Mount("/under-base", BaseHTTPMiddleware(app, passed_on)),
+        Mount("/under-gzip", GZipMiddleware(app)),
+        Mount("/", app),
+    ]
+    return _Watched(Starlette(routes=mounts))
+
+
+class _Watched:
+    """Note when a request has left the application."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            if scope["type"] == "http":
+                get_run(dict(scope["headers"])[RUN.encode()].decode()).over.set()
+
+
+def aiohttp_app() -> web.Application:
+    """Serve the table by aiohttp."""
+    app = web.Application(middlewares=[_watched, aiohttp_adapter.error_response])
+    for path, handler in _routes(_on_aiohttp):
+        app.router.add_route("*", path, handler)
+    app.router.add_get("/plain", _plain_on_aiohttp)
+    app.router.add_get("/plain-in-thread", _plain_in_thread_on_aiohttp)
+    return app
+
+
+def _on_aiohttp(
+    scenario: Scenario, format: Format[Any]
+) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        run = get_run(request.headers[RUN])
+        run.forbidden = web.HTTPForbidden()
+        run.request_body = await request.read()
+        where.set("in the endpoint")
+        try:
+            return await aiohttp_adapter.respond(
+                request, scenario.source(run), format, **scenario.options
+            )
+        finally:
+            run.notes.append("after")
+
+    return handler
+
+
+async def _plain_on_aiohttp(request: web.Request) -> web.Response:
+    return web.Response(text="plain")
+
+
+async def _plain_in_thread_on_aiohttp(request: web.Request) -> web.Response:
+    return web.Response(text=await asyncio.to_thread(str, "plain"))
+
+
+@web.middleware
+async def _watched(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    finally:
+        get_run(request.headers[RUN]).over.set()
