@@ -104,7 +104,7 @@ def test_an_event_survives_the_wire_whatever_is_in_it(
     event: Event, retry: int | None, comment: str | None, positions: list[int]
 ) -> None:
     wire = encode_sse(event, retry=retry, comment=comment)
-    sent = decoded_event(as_sent(event.type), as_sent(str(event)), event.id)
+    sent = decoded_event(as_sent(event.type), as_sent(str(event.data)), event.id)
     assert decode(cut(wire, positions)) == Outcome([sent], event.id, retry)
     [again] = decode([encode_sse(sent)]).events
     assert again == sent

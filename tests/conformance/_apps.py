@@ -32,6 +32,8 @@ from ._scenarios import FORMATS, SCENARIOS, Scenario
 
 # The header that names a request's record.
 RUN = "run"
+# The header that asks an endpoint not to read the body of the request.
+LEAVE_BODY = "leave-body"
 METHODS = ["GET", "HEAD", "POST"]
 
 
@@ -56,7 +58,8 @@ def _on_starlette(scenario: Scenario, format: Format[Any]) -> Callable[[Request]
     async def endpoint(request: Request) -> Response:
         run = get_run(request.headers[RUN])
         run.forbidden = HTTPException(403)
-        run.request_body = await request.body()
+        if LEAVE_BODY not in request.headers:
+            run.request_body = await request.body()
         where.set("in the endpoint")
         return starlette_adapter.StreamResponse(
             scenario.source(run),
@@ -100,7 +103,8 @@ def _on_fastapi(scenario: Scenario, format: Format[Any]) -> Callable[..., Awaita
         run: Annotated[Run, Depends(_run_of)], request: fastapi.Request
     ) -> fastapi_adapter.StreamResponse:
         run.forbidden = fastapi.HTTPException(403)
-        run.request_body = await request.body()
+        if LEAVE_BODY not in request.headers:
+            run.request_body = await request.body()
         where.set("in the endpoint")
         return fastapi_adapter.StreamResponse(
             scenario.source(run),
@@ -118,6 +122,9 @@ def _with_middleware(app: ASGIApp) -> ASGIApp:
 
     mounts = [
         Mount("/under-base", BaseHTTPMiddleware(app, passed_on)),
+        Mount(
+            "/under-two-bases", BaseHTTPMiddleware(BaseHTTPMiddleware(app, passed_on), passed_on)
+        ),
         Mount("/under-gzip", GZipMiddleware(app)),
         Mount("/", app),
     ]
@@ -154,7 +161,8 @@ def _on_aiohttp(
     async def handler(request: web.Request) -> web.StreamResponse:
         run = get_run(request.headers[RUN])
         run.forbidden = web.HTTPForbidden()
-        run.request_body = await request.read()
+        if LEAVE_BODY not in request.headers:
+            run.request_body = await request.read()
         where.set("in the endpoint")
         try:
             return await aiohttp_adapter.respond(

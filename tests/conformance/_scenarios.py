@@ -16,6 +16,7 @@ from time import monotonic
 from typing import Any
 
 from anyio import Lock, get_current_task, move_on_after, sleep, sleep_forever, to_thread
+from multidict import CIMultiDict
 
 from streamkit import EventTooLarge, as_bytes, as_sse, as_text, step
 from streamkit._format import Format
@@ -62,7 +63,15 @@ async def live(run: Run) -> AsyncIterator[str]:
 
 @scenario(
     status_code=202,
-    headers={"Cache-Control": "max-age=9", "Content-Type": "text/x-own", "X-Own": "mine"},
+    headers=CIMultiDict(
+        [
+            ("Cache-Control", "max-age=9"),
+            ("Content-Type", "text/x-own"),
+            ("X-Own", "mine"),
+            ("Set-Cookie", "a=1"),
+            ("Set-Cookie", "b=2"),
+        ]
+    ),
 )
 async def with_headers(run: Run) -> AsyncIterator[str]:
     with run.watched():
@@ -151,6 +160,13 @@ async def flood_for_the_stuck(run: Run) -> AsyncIterator[str]:
     with run.watched():
         while True:
             yield BLOCK
+
+
+@scenario(send_timeout=0.5)
+async def boom_for_the_stuck(run: Run) -> AsyncIterator[str]:
+    with run.watched():
+        yield BLOCK * 160
+        raise ValueError(SECRET)
 
 
 # Sources that fail.

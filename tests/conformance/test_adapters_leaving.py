@@ -9,6 +9,7 @@ from time import monotonic
 
 import pytest
 
+from ._apps import LEAVE_BODY
 from ._client import SOON, WAIT, WAYS, Exchange, Server, eventually, open_files
 
 FORMATS = pytest.mark.parametrize("format", ["sse", "text"])
@@ -165,6 +166,32 @@ def test_a_client_that_takes_nothing_is_given_up(server: Server, format: str) ->
     exchange.read_all()
     assert not exchange.complete
     take_given_up(server)
+
+
+@pytest.mark.slow  # the bound of 0.5 s has to pass
+def test_a_client_that_takes_nothing_cannot_hold_a_stream_that_failed(server: Server) -> None:
+    exchange = server.get("/text/boom-for-the-stuck")
+    assert exchange.run.closed.wait(WAIT)
+    # Where nobody can cancel `send`, the request ends when its client has gone.
+    if server.variant.shields_send:
+        exchange.leave()
+    assert exchange.run.over.wait(WAIT)
+    if "uvicorn" in server.variant.name:  # it takes any first part; the next one would wait
+        server.log.take(server.variant.failure_log)
+    else:
+        server.log.take("streamkit: a client took nothing for 0.5 s and was given up")
+
+
+@WAYS
+def test_a_client_may_leave_though_nobody_read_what_it_sent(
+    server: Server, leave: Callable[[Exchange], None]
+) -> None:
+    # More than aiohttp reads ahead, less than the kernel keeps: the end is behind unread bytes.
+    headers, body = {LEAVE_BODY: "yes"}, b"x" * 600_000
+    exchange = server.get("/sse/live", method="POST", headers=headers, body=body)
+    exchange.read_until(b"one")
+    leave(exchange)
+    assert exchange.run.closed.wait(SOON)
 
 
 @pytest.mark.slow  # the bound of 0.5 s has to pass

@@ -67,6 +67,7 @@ def test_the_users_own_status_and_headers_win(server: Server, format: str) -> No
     assert exchange.header("cache-control") == ["max-age=9"]
     assert exchange.header("content-type") == ["text/x-own"]
     assert exchange.header("x-own") == ["mine"]
+    assert exchange.header("set-cookie") == ["a=1", "b=2"]
     assert exchange.header("x-accel-buffering") == ["no"]
     assert exchange.header("connection") == []
 
@@ -98,6 +99,7 @@ def test_head_gives_the_headers_and_leaves_the_connection_usable(
     exchange = server.get(f"/{format}/with-headers", method="HEAD")
     assert exchange.status == 202
     assert exchange.header("x-own") == ["mine"]
+    assert exchange.header("set-cookie") == ["a=1", "b=2"]
     assert exchange.header("x-accel-buffering") == ["no"]
     assert exchange.read_all() == b""
     assert not exchange.run.opened.is_set()
