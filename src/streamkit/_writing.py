@@ -215,7 +215,8 @@ class _Writing:
         try:
             await sending
         except _GONE as error:
-            self.gone = True
+            if not self.scope.cancel_called:  # or it was given up before it went
+                self.gone = True
             raise Left from error
         self.broken = False
         self.scope.deadline = inf
