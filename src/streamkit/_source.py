@@ -55,6 +55,7 @@ async def open_source(source: Source[T]) -> AsyncGenerator[AsyncIterator[T], Non
 
     Everything runs in the caller's task; there is no task group and no scope across a `yield`, so
     it may be used inside a generator. An error of the source is raised where its item was awaited.
+    There is no shield either: in a cancelled scope, so is the cleanup of the source.
 
     Example:
         async def first(source: Source[str]) -> str | None:
