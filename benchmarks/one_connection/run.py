@@ -172,5 +172,5 @@ def _machine() -> dict[str, str | int | float]:
         "cores": os.cpu_count() or 0,
         "load": round(os.getloadavg()[0], 2),
         "python": platform.python_version(),
-        "system": f"{platform.system()} {platform.release().split("-")[0]}",
+        "system": f"{platform.system()} {platform.release().partition('-')[0]}",
     }
