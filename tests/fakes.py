@@ -6,12 +6,20 @@ from collections.abc import AsyncGenerator, AsyncIterable, Callable
 from typing import Any
 
 import anyio
+import pytest
 from anyio import create_task_group, fail_after, get_current_task, wait_all_tasks_blocked
 from anyio.lowlevel import checkpoint
+from trio.testing import MockClock
 
 from streamkit import as_text, step
 from streamkit._handover import Handover
 from streamkit._source import register
+
+
+def jumping_clock() -> pytest.MarkDecorator:
+    """Run a test on trio's clock that jumps to the next deadline: time passes, exactly, at once."""
+    trio = ("trio", {"clock": MockClock(autojump_threshold=0)})
+    return pytest.mark.parametrize("anyio_backend", [pytest.param(trio, id="trio")])
 
 
 class Fountain:
@@ -23,6 +31,7 @@ class Fountain:
         self.registered = False
         self.iterated_in: int | None = None
         self.closed_in: list[int] = []
+        self.was_closed = anyio.Event()
 
     def __aiter__(self) -> Fountain:
         return self
@@ -47,6 +56,7 @@ class Fountain:
         if not self.closed_in:
             await checkpoint()  # cleanup may await
             self.closed_in.append(get_current_task().id)
+            self.was_closed.set()
 
     def assert_closed_where_it_ran(self) -> None:
         assert self.closed_in == [self.iterated_in]

@@ -14,6 +14,8 @@ from streamkit import open_source
 from streamkit.sources.echo import stream_echo
 from streamkit.sources.tick import stream_every
 
+from .fakes import jumping_clock
+
 
 @pytest.fixture
 def anyio_backend(anyio_backend: str) -> object:
@@ -36,12 +38,6 @@ async def test_the_first_beat_is_at_once() -> None:
     start = current_time()
     assert await take(stream_every(1000, lambda: "now"), 1) == ["now"]
     assert current_time() - start < 100
-
-
-def jumping_clock() -> pytest.MarkDecorator:
-    """Only trio's clock can jump to the next deadline; on it the beats are exact."""
-    trio = ("trio", {"clock": MockClock(autojump_threshold=0)})
-    return pytest.mark.parametrize("anyio_backend", [pytest.param(trio, id="trio")])
 
 
 @jumping_clock()

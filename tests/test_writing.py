@@ -20,7 +20,7 @@ from streamkit import _writing as writing_module
 from streamkit._handover import Handover
 from streamkit._writing import Left, Stuck, Timing, write_stream
 
-from .fakes import Fountain
+from .fakes import Fountain, jumping_clock
 
 
 @pytest.fixture
@@ -43,6 +43,14 @@ class FakeClient:
         self.reads.set()
         self.breaks_with: BaseException | None = None
         self.shields = False
+        self._sent_more = Event()
+
+    async def has_been_sent(self, count: int) -> None:
+        """Wait until so many parts were sent, the start included."""
+        with fail_after(10):
+            while len(self.log) < count:
+                self._sent_more = Event()
+                await self._sent_more.wait()
 
     @property
     def started(self) -> bool:
@@ -68,6 +76,7 @@ class FakeClient:
         await self.left.wait()
 
     async def _sent(self) -> None:
+        self._sent_more.set()
         if self.breaks_with is not None:
             raise self.breaks_with
         with CancelScope(shield=self.shields):
@@ -236,7 +245,7 @@ async def test_what_a_format_begins_with_goes_out_while_the_source_is_silent() -
     async with create_task_group() as tasks:
         source = Fountain(wait=True)
         tasks.start_soon(write_stream, client, source, as_fragile, Timing(first_wait=0.01))
-        await anyio.sleep(0.05)
+        await client.has_been_sent(2)
         assert client.log == ["start", b"begin."]
         tasks.cancel_scope.cancel()
 
@@ -252,7 +261,7 @@ async def test_a_silent_source_gets_its_headers_after_the_first_wait() -> None:
     client, source = FakeClient(), Fountain(wait=True)
     async with create_task_group() as tasks:
         tasks.start_soon(write_stream, client, source, as_text, Timing(first_wait=0.01))
-        await anyio.sleep(0.05)
+        await client.has_been_sent(1)
         assert client.log == ["start"]
         tasks.cancel_scope.cancel()
     source.assert_closed_where_it_ran()
@@ -273,13 +282,13 @@ async def test_an_idle_event_stream_is_kept_alive() -> None:
     async with create_task_group() as tasks:
         source = Fountain("a", wait=True)
         tasks.start_soon(write_stream, client, source, as_sse, Timing(keep_alive=0.01))
-        await anyio.sleep(0.1)
+        await client.has_been_sent(5)
         tasks.cancel_scope.cancel()
     assert client.log[:2] == ["start", b"data: a\n\n"]
-    assert len(client.log) > 3
     assert set(client.log[2:]) == {b": keep-alive\n\n"}
 
 
+@jumping_clock()
 @pytest.mark.parametrize(
     ("format", "keep_alive"),
     [
@@ -292,14 +301,13 @@ async def test_nothing_is_sent_into_silence_when(format: Any, keep_alive: Any) -
     async with create_task_group() as tasks:
         source = Fountain("a", wait=True)
         tasks.start_soon(write_stream, client, source, format, Timing(keep_alive=keep_alive))
-        await anyio.sleep(0.05)
+        await anyio.sleep(3600)
         tasks.cancel_scope.cancel()
+    assert client.log[0] == "start"
     assert len(client.log) == 2
 
 
-async def test_a_keep_alive_due_at_the_moment_of_the_end_does_not_hide_the_end(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_a_keep_alive_due_at_the_moment_of_the_end_does_not_hide_the_end() -> None:
     async def items() -> AsyncGenerator[str, None]:
         yield "a"
         await anyio.sleep(0.01)
@@ -386,8 +394,7 @@ async def test_a_stuck_client_is_given_up_and_its_source_closed(
     async with create_task_group() as tasks:
         tasks.start_soon(write)
         with fail_after(5):
-            while not source.closed:
-                await anyio.sleep(0.005)
+            await source.was_closed.wait()
         client.reads.set()  # a server that shields its send lets go only now
     assert len(outcome) == 1
     [record] = caplog.records

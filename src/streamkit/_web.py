@@ -22,6 +22,8 @@ GONE_STATUS = 499
 
 def stream_headers(format: Format[Any], own: Mapping[str, str] | None) -> list[tuple[str, str]]:
     """Return the headers of a streamed response; the user's own win, all of them."""
+    if not isinstance(format, Format):
+        raise TypeError(f"{format!r} is not a format; pass as_sse, as_text, or one of your own")
     ours = {
         "content-type": format.media_type,
         # Proxies must neither keep nor compress what has to arrive at once.
