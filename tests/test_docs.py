@@ -173,7 +173,9 @@ from fastapi import FastAPI
 from streamkit import *
 from streamkit.adapters.aiohttp import respond
 from streamkit.adapters.fastapi import StreamResponse, error_response
+from streamkit._lines import LineDecoder
 from streamkit.sources.echo import stream_echo
+from streamkit.sources.process import *
 from streamkit.sources.tick import stream_every
 app = FastAPI()
 async def words(): yield "x"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ("RESERVED_TYPES", "Event", "check_source_event", "decoded_event")
+__all__ = ("RESERVED_TYPES", "Event", "Typed", "check_source_event", "decoded_event")
 
 from dataclasses import dataclass
 
@@ -53,6 +53,24 @@ class Event:
         if self.type in RESERVED_TYPES:
             return ""
         return self.data if isinstance(self.data, str) else to_json(self.data).decode() + "\n"
+
+
+class Typed:
+    """An item that knows what it looks like: a line, an exit.
+
+    A base class and not a protocol: formats ask for it per item, and to look for the methods of a
+    protocol costs more than to write the item.
+    """
+
+    __slots__ = ()
+
+    def to_text(self) -> str:
+        """Return what `as_text` writes; empty for nothing."""
+        raise NotImplementedError
+
+    def to_event(self) -> Event | None:
+        """Return what an event stream sends; None for nothing."""
+        raise NotImplementedError
 
 
 def check_source_event(event: Event) -> None:

@@ -134,7 +134,7 @@ class Handover:
         feeding_now.set(feeding)
         async with entered(source, feeding) as things:
             if isinstance(things, Batched):
-                await self._gather(_encoded(things.batches(), encoder), bytes)
+                await self._gather(self._encoded(things.batches(), encoder), bytes)
             else:
                 await self._gather(aiter(things), encoder.one)
 
@@ -175,6 +175,19 @@ class Handover:
             _shield(self._guard)
             await close(things)
 
+    async def _encoded(
+        self, batches: AsyncIterator[Sequence[T]], encoder: Encoder[T]
+    ) -> AsyncGenerator[bytes, None]:
+        try:
+            async for batch in batches:
+                chunks = 0
+                for chunk in encoder.batch(batch):
+                    chunks += 1
+                    yield chunk
+                self.count += len(batch) - chunks  # `take()` counts a joined batch as one
+        finally:
+            await close(batches)
+
     def _notify(self) -> None:
         if self._wake is not None:
             self._wake.set()
@@ -188,17 +201,6 @@ class Batched(Protocol[T_co]):
     def batches(self) -> AsyncIterator[Sequence[T_co]]:
         """Yield items in batches."""
         ...
-
-
-async def _encoded(
-    batches: AsyncIterator[Sequence[T]], encoder: Encoder[T]
-) -> AsyncGenerator[bytes, None]:
-    try:
-        async for batch in batches:
-            for chunk in encoder.batch(batch):
-                yield chunk
-    finally:
-        await close(batches)
 
 
 @coroutine

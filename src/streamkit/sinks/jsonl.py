@@ -4,7 +4,7 @@ from __future__ import annotations
 
 __all__ = ("as_jsonl",)
 
-from .._event import Event, check_source_event
+from .._event import Event, Typed, check_source_event
 from .._format import Encoder, Format
 from .._json import to_json
 
@@ -14,6 +14,11 @@ class _JsonLines(Encoder[object]):
         if isinstance(item, Event):
             check_source_event(item)
             item = item.data
+        elif isinstance(item, Typed):
+            event = item.to_event()
+            if event is None or event.type != "message":  # structure, such as an exit
+                return b""
+            item = event.data
         return to_json(item) + b"\n"
 
 

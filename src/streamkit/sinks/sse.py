@@ -4,12 +4,14 @@ from __future__ import annotations
 
 __all__ = ("as_sse",)
 
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from .._errors import ItemRefused, ServerStopping
-from .._event import Event, check_source_event
+from .._event import Event, Typed, check_source_event
 from .._format import Encoder, Format
 from .._json import to_json
+from .._lines import Lines
 from .._sse import encode_comment, encode_sse, encode_text
 from .._web import END_ID, EVENT_STREAM
 
@@ -22,6 +24,11 @@ class _Events(Encoder[object]):
     def one(self, item: object) -> bytes:
         if type(item) is dict:
             return b"data: " + to_json(item) + b"\n\n"
+        if type(item) is str:
+            return encode_text(item)
+        if isinstance(item, Typed):
+            event = item.to_event()
+            return b"" if event is None else encode_sse(event)
         if isinstance(item, str):
             return encode_text(item)
         if isinstance(item, Event):
@@ -31,6 +38,11 @@ class _Events(Encoder[object]):
         if isinstance(item, bytes | bytearray | memoryview):
             raise ItemRefused("bytes need as_bytes or as_text")
         return b"data: " + to_json(item) + b"\n\n"
+
+    def batch(self, items: Sequence[object]) -> Iterable[bytes]:
+        if isinstance(items, Lines) and not items.stream:
+            return [b"data: " + items.raw[:-1].replace(b"\n", b"\n\ndata: ") + b"\n\n"]
+        return super().batch(items)
 
     def end(self, count: int) -> bytes:
         return _last("end", {"state": "done", "count": count}, END_ID)

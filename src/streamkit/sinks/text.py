@@ -5,12 +5,14 @@ from __future__ import annotations
 __all__ = ("as_bytes", "as_text")
 
 import codecs
+from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 from .._errors import ItemRefused
-from .._event import Event, check_source_event
+from .._event import Event, Typed, check_source_event
 from .._format import Encoder, Format
 from .._json import to_json, to_utf8
+from .._lines import Line, Lines
 
 _Bytes: TypeAlias = bytes | bytearray | memoryview
 
@@ -33,7 +35,14 @@ class _Text(Encoder[object]):
         if isinstance(item, Event):
             check_source_event(item)
             item = item.data
+        elif isinstance(item, Typed):
+            item = item.to_text()
         return rest + (to_utf8(item) if isinstance(item, str) else to_json(item) + b"\n")
+
+    def batch(self, items: Sequence[object]) -> Iterable[bytes]:
+        if isinstance(items, Lines) and not self._cut:
+            return [items.raw]
+        return super().batch(items)
 
     def end(self, count: int) -> bytes:  # noqa: ARG002
         return self._rest()
@@ -45,6 +54,8 @@ class _Text(Encoder[object]):
 
 class _Raw(Encoder[_Bytes | str]):
     def one(self, item: _Bytes | str) -> bytes:
+        if isinstance(item, Line):
+            return to_utf8(item.to_text())
         if isinstance(item, str):
             return to_utf8(item)
         if isinstance(item, _Bytes):

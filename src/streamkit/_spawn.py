@@ -1,0 +1,99 @@
+"""Starting a child process, and its process group.
+
+Two traps with `killpg`: a group of zombies still counts as there, and a child without a group of
+its own is in ours.
+"""
+
+from __future__ import annotations
+
+__all__ = ("Settings", "has_living_members", "own_group", "spawn")
+
+import errno
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from subprocess import DEVNULL, PIPE, STDOUT, Popen
+from typing import Literal
+
+from ._errors import CommandNotFound, StartFailed
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What to run, and its limits; `stream_process` documents them."""
+
+    argv: tuple[str, ...]
+    stderr: Literal["merge", "tag", "drop"]
+    stdin: bytes | None
+    cwd: str | None
+    env: Mapping[str, str]
+    timeout: float | None
+    idle_timeout: float | None
+    max_bytes: int | None
+    max_line: int
+    partial_after: float
+    grace: float
+    drain: float
+
+
+def spawn(settings: Settings) -> Popen[bytes]:
+    errors = {"merge": STDOUT, "tag": PIPE, "drop": DEVNULL}
+    try:
+        return Popen(  # noqa: S603 - to run what the caller names is what this is for
+            settings.argv,
+            bufsize=0,
+            stdin=DEVNULL if settings.stdin is None else PIPE,
+            stdout=PIPE,
+            stderr=errors[settings.stderr],
+            cwd=settings.cwd,
+            env=settings.env,
+            start_new_session=True,
+        )
+    except (OSError, ValueError) as error:
+        raise _start_error(error, settings.cwd) from error
+
+
+def _start_error(error: OSError | ValueError, cwd: str | None) -> StartFailed:
+    if isinstance(error, ValueError):
+        return StartFailed("an argument holds a NUL")
+    if cwd is not None and not Path(cwd).is_dir():
+        return StartFailed("its working directory is none")
+    if isinstance(error, FileNotFoundError):
+        return CommandNotFound()
+    reasons = {
+        errno.EACCES: "it may not be executed",
+        errno.ENOEXEC: "it is not a program",
+        errno.E2BIG: "its arguments are too long",
+        errno.ENAMETOOLONG: "its name is too long",
+    }
+    return StartFailed(reasons.get(error.errno or 0, "the system refused"))
+
+
+def own_group(pid: int) -> int | None:
+    """Return the child's process group, unless it is ours: nobody may signal that."""
+    group = os.getpgid(pid)
+    return None if group == os.getpgrp() else group
+
+
+def has_living_members(group: int) -> bool:
+    """Look whether a group has processes that are not zombies waiting for somebody to reap them."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    if not Path("/proc/self/stat").exists():
+        return True  # a system that does not tell; KILL and a short wait are the bound
+    return any(_is_living_member(group, pid) for pid in filter(str.isdigit, os.listdir("/proc")))
+
+
+def _is_living_member(group: int, pid: str) -> bool:
+    try:
+        stat = Path("/proc", pid, "stat").read_bytes()
+    except OSError:
+        return False  # gone meanwhile
+    # "pid (name) state parent group …"; the name may hold anything, also a parenthesis.
+    state, _, member_of = stat.rpartition(b")")[2].split()[:3]
+    return int(member_of) == group and state not in b"ZX"
