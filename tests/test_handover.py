@@ -19,6 +19,7 @@ from anyio.lowlevel import checkpoint
 
 from streamkit import Encoder, SourceCancelled, as_sse, as_text
 from streamkit._handover import Handover, _the_one
+from streamkit._source import Batched
 
 from .fakes import Fountain, drain, feed_until, while_the_source_waits
 
@@ -191,34 +192,34 @@ async def test_items_that_send_nothing_are_not_the_end_and_not_counted() -> None
 
 
 async def test_batches_are_encoded_as_they_are_and_counted_by_item() -> None:
-    class Batched:
+    class InBatches(Batched[str]):
         async def batches(self) -> AsyncGenerator[list[str], None]:
             yield ["a", "b"]
             yield []
             yield ["c"]
 
-        def __aiter__(self) -> AsyncIterator[str]:
+        async def __anext__(self) -> str:
             raise AssertionError("it has batches")
 
     hand = Handover()
     async with create_task_group() as tasks:
-        tasks.start_soon(hand.feed, Batched(), as_sse.encoder())
+        tasks.start_soon(hand.feed, InBatches(), as_sse.encoder())
         assert await drain(hand) == b"data: a\n\ndata: b\n\ndata: c\n\n"
     assert hand.count == 3
 
 
 async def test_batches_are_bounded_in_bytes_like_single_items() -> None:
-    class Batched:
+    class InBatches(Batched[str]):
         async def batches(self) -> AsyncGenerator[list[str], None]:
             yield ["x" * 40_000] * 10
 
-        def __aiter__(self) -> AsyncIterator[str]:
+        async def __anext__(self) -> str:
             raise AssertionError("it has batches")
 
     hand = Handover()
     sizes = []
     async with create_task_group() as tasks:
-        tasks.start_soon(hand.feed, Batched(), as_text.encoder())
+        tasks.start_soon(hand.feed, InBatches(), as_text.encoder())
         while batch := await hand.take():
             sizes.append(len(batch))
     assert sum(sizes) == 400_000

@@ -21,17 +21,17 @@ from collections.abc import (
 from math import inf
 from time import monotonic
 from types import coroutine
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, TypeVar
 
 from anyio import CancelScope, Event, current_time, get_cancelled_exc_class
 from anyio.lowlevel import checkpoint
 
 from ._errors import CleanupTimeout, SourceCancelled
 from ._format import Encoder
-from ._source import Feeding, Source, close, entered, feeding_now
+from ._source import Batched, Feeding, Source, close, entered, feeding_now
+from ._thread import Threaded
 
 T = TypeVar("T")
-T_co = TypeVar("T_co", covariant=True)
 
 logger = logging.getLogger("streamkit")
 
@@ -133,7 +133,9 @@ class Handover:
         feeding = Feeding()
         feeding_now.set(feeding)
         async with entered(source, feeding) as things:
-            if isinstance(things, Batched):
+            if isinstance(things, Threaded):
+                await self._gather(_one_by_one(things.encoded(encoder.one)), bytes)
+            elif isinstance(things, Batched):
                 await self._gather(self._encoded(things.batches(), encoder), bytes)
             else:
                 await self._gather(aiter(things), encoder.one)
@@ -160,11 +162,8 @@ class Handover:
                     if size >= max_bytes or waiting >= max_items:
                         self._room = room = Event()
                         await room.wait()
-                        turn = monotonic() + MAX_TURN
-                    # The clock costs a tenth of an item. A source that is slow for its turn is so
-                    # within its first eight items; after them every eighth is asked.
-                    elif waiting > 8 and waiting & 7:
-                        continue
+                # A tenth of an item's price. Asked less often, a few slow items in a row would
+                # hold everybody else.
                 if monotonic() >= turn:
                     await checkpoint()
                     turn = monotonic() + MAX_TURN
@@ -194,13 +193,13 @@ class Handover:
             self._wake = None
 
 
-@runtime_checkable
-class Batched(Protocol[T_co]):
-    """A source that hands on what it read in one go, as it is."""
-
-    def batches(self) -> AsyncIterator[Sequence[T_co]]:
-        """Yield items in batches."""
-        ...
+async def _one_by_one(batches: AsyncIterator[Sequence[bytes]]) -> AsyncGenerator[bytes, None]:
+    try:
+        async for batch in batches:
+            for chunk in batch:
+                yield chunk
+    finally:
+        await close(batches)
 
 
 @coroutine

@@ -9,6 +9,7 @@ source closes it.
 from __future__ import annotations
 
 __all__ = (
+    "Batched",
     "Feeding",
     "Source",
     "Step",
@@ -27,6 +28,7 @@ from collections.abc import (
     Callable,
     Iterable,
     Mapping,
+    Sequence,
 )
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from contextvars import ContextVar
@@ -64,7 +66,6 @@ async def open_source(source: Source[T]) -> AsyncGenerator[AsyncIterator[T], Non
                     return item
             return None
     """
-    check_source(source)
     feeding = Feeding()
     async with entered(source, feeding) as things:
         items = _Opened(aiter(things), feeding)
@@ -133,6 +134,14 @@ class Step(AsyncIterator[T_co]):
             register(self)
 
 
+class Batched(AsyncIterator[T_co]):
+    """A source of the library that hands on what it read in one go, as it is."""
+
+    def batches(self) -> AsyncIterator[Sequence[T_co]]:
+        """Yield items in batches."""
+        raise NotImplementedError
+
+
 class Feeding:
     """The task that iterates a source, and what the library opened in it on the way."""
 
@@ -197,6 +206,7 @@ class _Opened(AsyncIterator[T]):
 @asynccontextmanager
 async def entered(source: Source[T], feeding: Feeding) -> AsyncGenerator[AsyncIterable[T], None]:
     """Enter a context manager, adapt what is synchronous, and close all of it at the end."""
+    check_source(source)
     async with AsyncExitStack() as stack:
         given: object = source
         while isinstance(given, AbstractAsyncContextManager):

@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, I
 from contextlib import suppress
 from contextvars import copy_context
 from threading import Condition, Thread
-from typing import BinaryIO, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 from anyio import (
     Event,
@@ -59,7 +59,7 @@ class Threaded(AsyncIterator[T]):
     """Iterate a synchronous iterable in a thread of its own.
 
     The whole life of the iterable, its `close()` included, is in that one thread, in a copy of the
-    context of the task that started it. The thread waits while 1,000 items or 1 MiB of text or
+    context of the task that started it. The thread waits while 256 items or 1 MiB of text or
     bytes are not yet taken.
     """
 
@@ -68,10 +68,12 @@ class Threaded(AsyncIterator[T]):
         self._items = items
         self._thread: Thread | None = None
         self._room = Condition()
-        self._ready: list[T] = []
+        self._encode: Callable[[T], bytes] | None = None
+        self._ready: list[Any] = []
         self._bytes = 0
         self._wake: Event | None = None
         self._stopped = False
+        self._given_up = False
         self._ended = False
         self._error: Exception | None = None
         self._taken: deque[T] = deque()
@@ -84,7 +86,16 @@ class Threaded(AsyncIterator[T]):
             raise StopAsyncIteration
         return self._taken.popleft()
 
-    async def batches(self) -> AsyncGenerator[list[T], None]:
+    def encoded(self, encode: Callable[[T], bytes]) -> AsyncIterator[list[bytes]]:
+        """Encode each item in the thread, and return an iterator of all that is ready each time.
+
+        In the thread, because it runs ahead: by the time that the loop looks at an item, a
+        generator may have filled the same dict or buffer again. And bytes have a size to bound.
+        """
+        self._encode = encode
+        return self.batches()
+
+    async def batches(self) -> AsyncGenerator[list[Any], None]:
         """Yield all that is ready, each time."""
         while batch := await self._take():
             yield batch
@@ -99,8 +110,9 @@ class Threaded(AsyncIterator[T]):
             self._stopped = True
             self._room.notify()
         if self._thread is None:
-            self._stopped = True
             _close(self._items)
+            return
+        if self._given_up:
             return
         left = current_effective_deadline() - current_time()
         patience = left if 0 < left < CLOSE_TIMEOUT else CLOSE_TIMEOUT
@@ -109,6 +121,7 @@ class Threaded(AsyncIterator[T]):
                 await wake.wait()
             self._raise_error()
             return
+        self._given_up = True
         raise CleanupTimeout(CLOSE_TIMEOUT)
 
     async def _take(self) -> list[T]:
@@ -155,7 +168,7 @@ class Threaded(AsyncIterator[T]):
         except Exception as raised:  # noqa: BLE001 - it is raised in the task that reads
             error = raised
         except BaseException as raised:  # noqa: BLE001 - a sys.exit here shall not stop the server
-            error = SourceError(f"the source raised {type(raised).__name__}")
+            error = SourceError("The source failed.")
             error.__cause__ = raised
         with self._room:
             self._error, self._ended = error, True
@@ -173,6 +186,9 @@ class Threaded(AsyncIterator[T]):
                 _close(self._items)
 
     def _put(self, item: T) -> bool:
+        ready = item if self._encode is None else self._encode(item)
+        if ready == b"" and self._encode is not None:
+            return not self._stopped  # it sends nothing
         with self._room:
             while len(self._ready) >= MAX_ITEMS or self._bytes >= MAX_BYTES:
                 if self._stopped:
@@ -180,9 +196,9 @@ class Threaded(AsyncIterator[T]):
                 self._room.wait()
             if self._stopped:
                 return False
-            self._ready.append(item)
-            if isinstance(item, str | bytes):
-                self._bytes += len(item)
+            self._ready.append(ready)
+            if isinstance(ready, str | bytes | bytearray | memoryview):
+                self._bytes += len(ready)
         if self._wake is not None:
             self._notify()
         return True

@@ -18,6 +18,7 @@ from anyio import (
     create_task_group,
     current_time,
     move_on_after,
+    sleep_forever,
 )
 
 from ._errors import ServerStopping, told
@@ -151,6 +152,9 @@ class _Writing:
         try:
             await self.client.gone()
             self.gone = True
+        except Exception as error:  # noqa: BLE001 - the stream goes on; a write will notice
+            logger.warning("a client's leaving will be noticed late: %r", error)
+            await sleep_forever()
         finally:
             self.hand.leave()
         self.scope.cancel()

@@ -13,7 +13,7 @@ from asyncio import BaseTransport
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
-from anyio import sleep, sleep_forever, wait_readable
+from anyio import sleep, wait_readable
 
 from .._errors import MissingDependency, StreamkitError, told
 from .._format import Format
@@ -121,13 +121,17 @@ class _Client:
         transport = self._request.transport
         if transport is None:
             return
-        if self._request.version < HttpVersion11:
-            # Without chunks only a reset tells a cut from an end.
-            with socket.socket(fileno=_duplicate(transport)) as same:
-                same.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        try:
+            if self._request.version < HttpVersion11:
+                # Without chunks only a reset tells a cut from an end.
+                with socket.socket(fileno=_duplicate(transport)) as same:
+                    same.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            else:
+                transport.close()  # delivers what is on its way, without the last chunk
+                while transport.get_write_buffer_size():  # noqa: ASYNC110 - nobody tells when
+                    await sleep(READ_PAUSE)
+        finally:
             transport.abort()
-        else:
-            transport.close()  # delivers what is on its way, without the last chunk
 
     async def gone(self) -> None:
         # aiohttp tells nobody that the peer of an idle handler has left, unless the application
@@ -136,11 +140,7 @@ class _Client:
         transport = self._request.transport
         if transport is None:
             return
-        try:
-            watched = _duplicate(transport)
-        except OSError as error:
-            logger.warning("a client's leaving will be noticed late: %s", error)
-            await sleep_forever()
+        watched = _duplicate(transport)
         try:
             while not (transport.is_closing() or _hung_up(watched)):
                 await wait_readable(watched)

@@ -10,7 +10,7 @@ __all__ = ("Exit", "only", "option", "stream_process", "stream_shell")
 
 import os
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from signal import Signals
 from typing import Literal, TypeAlias, TypedDict
@@ -28,7 +28,7 @@ from .._errors import (
 )
 from .._event import Event, Typed
 from .._lines import MAX_LINE, Line
-from .._source import register
+from .._source import Batched, register
 from .._spawn import Settings
 
 Argument: TypeAlias = str | os.PathLike[str]
@@ -196,7 +196,7 @@ def _environment(env: Mapping[str, str] | None, *, unbuffered: bool) -> Mapping[
     return {**python, **base, **(env or {})}
 
 
-class Process(AsyncIterator[Line | Exit]):
+class Process(Batched[Line | Exit]):
     """A command that starts when its first item is asked for; `stream_process` makes it."""
 
     def __init__(self, settings: Settings, *, check: bool) -> None:
