@@ -92,7 +92,7 @@ def run_console(block: Block, folder: Path, servers: ExitStack, port: list[int])
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_code_block_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    namespace: dict[str, Any] = {"__name__": "__main__"}
+    namespace: dict[str, Any] = {"__name__": "docs"}
     port: list[int] = []
     with ExitStack() as servers:
         for block in blocks(page):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
+from time import monotonic
 
 import anyio
 import pytest
@@ -18,7 +19,7 @@ from anyio import (
 from anyio.lowlevel import checkpoint
 
 from streamkit import Encoder, SourceCancelled, as_sse, as_text
-from streamkit._handover import Handover, _the_one
+from streamkit._handover import MAX_TURN, Handover, _the_one
 from streamkit._source import Batched
 
 from .fakes import Fountain, drain, feed_until, while_the_source_waits
@@ -165,6 +166,49 @@ async def test_one_item_is_handed_over_at_once() -> None:
         tasks.start_soon(hand.feed, source, as_text.encoder())
         assert await hand.take() == b"a"
         hand.leave()
+
+
+async def test_the_first_item_is_there_before_the_source_has_had_its_turn() -> None:
+    made = 0
+
+    async def flood() -> AsyncGenerator[str, None]:
+        nonlocal made
+        while True:
+            made += 1
+            yield "a"
+
+    hand = Handover()
+    async with create_task_group() as tasks:
+        tasks.start_soon(hand.feed, flood(), as_text.encoder())
+        first, made_by_then = await hand.take(), made
+        hand.leave()
+    assert (first, made_by_then) == (b"a", 1)
+
+
+async def test_a_source_that_works_hard_gives_way_after_its_turn_however_much_waits() -> None:
+    made = 0
+
+    async def hard() -> AsyncGenerator[str, None]:
+        nonlocal made
+        while True:
+            made += 1
+            if made > 20:  # quick at first, and nobody takes anything
+                end = monotonic() + 2 * MAX_TURN
+                while monotonic() < end:
+                    pass
+            yield "a"
+
+    hand = Handover()
+    async with create_task_group() as tasks:
+        tasks.start_soon(hand.feed, hard(), as_text.encoder())
+        while made <= 20:
+            await checkpoint()
+        enough, turns = made + 8, 0
+        while made < enough:
+            turns += 1
+            await checkpoint()
+        hand.leave()
+    assert turns >= 6  # about one for each item
 
 
 async def test_a_cancelled_take_loses_nothing() -> None:

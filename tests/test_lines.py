@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from itertools import pairwise
+from typing import cast
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from streamkit import as_bytes
 from streamkit._lines import Line, LineDecoder, Lines
+from streamkit.sources.process import Exit
 
 
 def flags(line: Line) -> str:
@@ -143,6 +146,20 @@ def test_plain_lines_are_passed_on_as_they_are_and_split_when_somebody_looks() -
 )
 def test_the_text_of_a_line_has_its_end(line: Line, text: str) -> None:
     assert line.to_text() == text
+
+
+def test_bytes_are_the_text_of_a_line_and_nothing_of_an_exit() -> None:
+    encoder = as_bytes.encoder()
+    assert encoder.one(Line("a", overwritten=True)) == b"a\r"
+    assert encoder.one(cast("str", Exit(0, None, "exit", 0.1, orphans=False))) == b""
+
+
+def test_lines_that_do_not_end_with_their_chunk_are_passed_on_as_they_are_too() -> None:
+    decoder = LineDecoder()
+    for _ in range(3):
+        assert isinstance(decoder.feed("yes\nyes\nyé".encode()[:-1]), Lines)
+    assert decoder.feed(b"") == []
+    assert list(decoder.feed(b"\xa9s\n")) == ["yés"]
 
 
 def test_another_text_may_come_like_a_line() -> None:

@@ -5,18 +5,14 @@ from __future__ import annotations
 __all__ = ()
 
 import argparse
-import json
-import signal
 import sys
-from pathlib import Path
 
-from benchmarks.one_connection.report import Results, checks, exit_code, render
+from benchmarks.one_connection.kept import end_by_exception, keep, kept, write_section
+from benchmarks.one_connection.report import checks, exit_code, render
 from benchmarks.one_connection.run import run
 from benchmarks.one_connection.variants import VARIANTS
 
-KEPT = Path(__file__).parents[1] / "results" / "one_connection.json"
-RESULTS = Path(__file__).parents[1] / "RESULTS.md"
-BEGIN, END = "<!-- one_connection: written by --write -->\n", "<!-- end of one_connection -->\n"
+NAME = "one_connection"
 SENTENCES = {
     0: "All gates passed.",
     1: "A gate FAILED.",
@@ -28,12 +24,9 @@ MAX_SECONDS = 1200  # of a whole run; five rounds take about three minutes
 def main() -> int:
     options = _options()
     if options.write:
-        _write(json.loads(KEPT.read_text()))
+        write_section(NAME, f"## One connection\n\n{render(kept(NAME))}")
         return 0
-    # An exception, not a death: the servers are ended on the way out.
-    for number in (signal.SIGALRM, signal.SIGTERM):
-        signal.signal(number, _give_up)
-    signal.alarm(MAX_SECONDS)
+    end_by_exception(MAX_SECONDS)
     results = run(
         [VARIANTS[name] for name in options.only],
         rounds=2 if options.quick else options.rounds,
@@ -44,8 +37,7 @@ def main() -> int:
     if options.quick or len(options.only) < len(VARIANTS):
         print("A quick or partial run: nothing kept, no gate enforced.")
         return 0
-    KEPT.parent.mkdir(exist_ok=True)
-    KEPT.write_text(json.dumps(results, indent=1) + "\n")
+    keep(NAME, results)
     code = exit_code(checks(results))
     print(SENTENCES[code])
     return code
@@ -67,18 +59,6 @@ def _names(text: str) -> list[str]:
         known = ", ".join(VARIANTS)
         raise argparse.ArgumentTypeError(f"no {', '.join(unknown)}; there are {known}")
     return names
-
-
-def _write(results: Results) -> None:
-    """Put the tables into their section of RESULTS.md, and leave the rest of the file alone."""
-    before, _, rest = (RESULTS.read_text() if RESULTS.exists() else "").partition(BEGIN)
-    _, _, after = rest.partition(END)
-    section = f"## One connection\n\n{render(results)}"
-    RESULTS.write_text(f"{before}{BEGIN}{section}{END}{after}")
-
-
-def _give_up(number: int, _frame: object) -> None:
-    raise SystemExit(f"stopped by {signal.Signals(number).name}")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ A process of its own, so that it shares no interpreter with what it measures. Pr
 
 from __future__ import annotations
 
-__all__ = ("BadResponse", "contents", "measure_events", "measure_trickle")
+__all__ = ("BadResponse", "chunks", "contents", "measure_events", "measure_trickle", "request")
 
 import json
 import re
@@ -40,7 +40,7 @@ def measure_events(port: int, count: int, wake_bytes: int) -> dict[str, Any]:
     room = memoryview(body)
     with socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT) as connection:
         cpu, start = time.process_time(), time.perf_counter()
-        connection.sendall(_request(f"/events/{count}"))
+        connection.sendall(request(f"/events/{count}"))
         size = connection.recv_into(room)
         first = last = time.perf_counter()
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, wake_bytes)
@@ -69,7 +69,7 @@ def measure_trickle(port: int, count: int, begin_ns: int) -> dict[str, Any]:
     buffer = b""
     with socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT) as connection:
         time.sleep(max(0, begin_ns - time.perf_counter_ns()) / 1e9)
-        connection.sendall(_request(f"/trickle/{count}"))
+        connection.sendall(request(f"/trickle/{count}"))
         while chunk := connection.recv(65536):
             now = time.perf_counter_ns()
             buffer += chunk
@@ -86,7 +86,7 @@ def measure_trickle(port: int, count: int, begin_ns: int) -> dict[str, Any]:
 def contents(response: bytearray) -> Iterator[bytes]:
     """Yield `data:<JSON without blanks>` of each unnamed event; raise on anything unforeseen."""
     rest = b""
-    for chunk in _chunks(response):
+    for chunk in chunks(response):
         *blocks, rest = (rest + chunk.translate(None, b" \r")).split(b"\n\n")
         for block in blocks:
             if block.startswith(b"data:{") and b"\n" not in block:
@@ -104,7 +104,7 @@ def _pass_over(block: bytes) -> None:
         raise BadResponse(f"not an event of the source: {block!r}")
 
 
-def _chunks(response: bytearray) -> Iterator[bytearray]:
+def chunks(response: bytearray) -> Iterator[bytearray]:
     """Undo HTTP/1.1 chunked framing, and insist on the last chunk."""
     head, _, _ = response.partition(b"\r\n\r\n")
     if b" 200 " not in head or b"transfer-encoding: chunked" not in head.lower():
@@ -123,7 +123,7 @@ def _chunks(response: bytearray) -> Iterator[bytearray]:
     raise BadResponse(f"ends within a chunk, after {len(response)} bytes")
 
 
-def _request(path: str) -> bytes:
+def request(path: str) -> bytes:
     # With "close", the end of the response is the end of the connection: nothing to look for
     # while the clock runs.
     return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode()

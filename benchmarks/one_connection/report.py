@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
-__all__ = ("Check", "Results", "Sample", "checks", "exit_code", "render")
+__all__ = (
+    "AnyResults",
+    "Check",
+    "Results",
+    "Rounds",
+    "Sample",
+    "about_run",
+    "checks",
+    "exit_code",
+    "median_ratio",
+    "multiple",
+    "render",
+    "table",
+    "verdict_table",
+)
 
 from dataclasses import dataclass
 from statistics import median
@@ -27,14 +41,19 @@ class Sample(TypedDict):
 Rounds: TypeAlias = list[dict[str, Sample]]
 
 
-class Results(TypedDict):
-    """One run, raw."""
+class AnyResults(TypedDict):
+    """One run of any benchmark, raw."""
 
     benchmark: str
     date: str
     machine: dict[str, str | int | float]
     versions: dict[str, str]
     rounds: Rounds  # the client wakes for whatever comes: these decide
+
+
+class Results(AnyResults):
+    """One run of this one."""
+
     patient_rounds: Rounds  # it wakes for 64 KiB
     trickle_us: dict[str, list[float]]
 
@@ -93,12 +112,12 @@ def exit_code(verdict: Sequence[Check]) -> int:
 
 
 def _check(results: Results, gate: Gate, *, validity: bool) -> Check:
-    ratio = _ratio(results["rounds"], gate.variant, gate.reference)
+    ratio = median_ratio(results["rounds"], gate.variant, gate.reference)
     return Check(
         what=f"{gate.variant} / {gate.reference}",
-        measured=_times(ratio),
-        gate=f"≥ {_times(gate.least)}",
-        goal="run is valid" if validity else _times(gate.goal),
+        measured=multiple(ratio),
+        gate=f"≥ {multiple(gate.least)}",
+        goal="run is valid" if validity else multiple(gate.goal),
         passed=None if ratio is None else ratio >= gate.least,
         validity=validity,
     )
@@ -118,24 +137,34 @@ def _check_trickle(results: Results) -> Check:
 
 def render(results: Results) -> str:
     """Write the run as Markdown."""
-    machine, versions = results["machine"], results["versions"]
-    about = (
-        f"{results['date']}: {machine['cpu']}, {machine['cores']} cores, load {machine['load']}, "
-        f"{machine['system']}, Python {machine['python']}, {len(results['rounds'])} rounds."
-    )
-    packages = ", ".join(f"{name} {number}" for name, number in versions.items())
     eager, patient = results["rounds"], results["patient_rounds"]
     speed = [_speed(eager, name) for name in eager[0]]
     calm = [_speed(patient, name) for name in patient[0]]
     latency = [_latency(name, us) for name, us in results["trickle_us"].items()]
-    verdict = [_verdict(check) for check in checks(results)]
-    tables = (
-        _table(("events/s, client wakes for whatever comes", *_SPEED), speed),
-        _table(("events/s, client wakes for 64 KiB", *_SPEED), calm),
-        _table(_LATENCY, latency),
-        _table(_VERDICT, verdict),
+    parts = (
+        about_run(results),
+        table(("events/s, client wakes for whatever comes", *_SPEED), speed),
+        table(("events/s, client wakes for 64 KiB", *_SPEED), calm),
+        table(_LATENCY, latency),
+        verdict_table(checks(results)),
     )
-    return "\n\n".join((about, f"{packages}.", *tables)) + "\n"
+    return "\n\n".join(parts) + "\n"
+
+
+def about_run(results: AnyResults) -> str:
+    """Say when and where it ran, and with what."""
+    machine, versions = results["machine"], results["versions"]
+    packages = ", ".join(f"{name} {number}" for name, number in versions.items())
+    return (
+        f"{results['date']}: {machine['cpu']}, {machine['cores']} cores, load {machine['load']}, "
+        f"{machine['system']}, Python {machine['python']}, {len(results['rounds'])} rounds."
+        f"\n\n{packages}."
+    )
+
+
+def verdict_table(verdict: Sequence[Check]) -> str:
+    """Write one line for each check."""
+    return table(_VERDICT, [_verdict(check) for check in verdict])
 
 
 _SPEED = (
@@ -154,7 +183,7 @@ def _speed(rounds: Rounds, name: str) -> list[str]:
     rates = sorted(sample["events"] / sample["seconds"] for sample in samples)
     cpu = median(sample["server_cpu"] / sample["events"] for sample in samples) * 1e6
     first = median(sample["first_byte"] for sample in samples) * 1000
-    ratios = [_times(_ratio(rounds, name, reference)) for reference in REFERENCES]
+    ratios = [multiple(median_ratio(rounds, name, reference)) for reference in REFERENCES]
     spread = f"{rates[0]:,.0f} to {rates[-1]:,.0f}"
     return [name, f"{median(rates):,.0f}", spread, f"{cpu:.2f}", f"{first:.1f}", *ratios]
 
@@ -170,7 +199,7 @@ def _verdict(check: Check) -> list[str]:
     return [check.what, check.measured, check.gate, check.goal, word]
 
 
-def _ratio(rounds: Rounds, name: str, reference: str) -> float | None:
+def median_ratio(rounds: Rounds, name: str, reference: str) -> float | None:
     """Take the median of the ratios within each round: a slow minute slows both."""
     if name not in rounds[0] or reference not in rounds[0]:
         return None
@@ -181,13 +210,13 @@ def _ratio(rounds: Rounds, name: str, reference: str) -> float | None:
     )
 
 
-def _times(ratio: float | None) -> str:
+def multiple(ratio: float | None) -> str:
     if ratio is None:
         return "-"
     return f"{ratio:.2f}" if ratio < 2 else f"{ratio:.1f}"
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Align a Markdown table, so that it reads well in a terminal too."""
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ("run",)
+__all__ = ("Server", "finish", "machine", "run", "versions")
 
 import json
 import os
@@ -40,12 +40,13 @@ DISTRIBUTIONS = (
 class Server:
     """A running variant; leaving the block ends exactly this process."""
 
-    def __init__(self, variant: Variant) -> None:
+    def __init__(self, variant: Variant, package: str = PACKAGE, *arguments: str) -> None:
         self.variant = variant
+        self._command = [executable, "-m", f"{package}.server", variant.name, *arguments]
 
     def __enter__(self) -> Self:
         self.process = subprocess.Popen(
-            [executable, "-m", f"{PACKAGE}.server", self.variant.name],
+            self._command,
             cwd=ROOT,
             stdin=subprocess.PIPE,  # held open: its end tells the server that we are gone
             stdout=subprocess.PIPE,
@@ -78,7 +79,7 @@ class Server:
     def sample(self, count: int, wake_bytes: int) -> Sample:
         """Stream `count` events to a client and verify every one."""
         before = self.cpu_seconds()
-        found = _finish(_client("events", self.port, count, wake_bytes), self.variant.name)
+        found = finish(_client("events", self.port, count, wake_bytes), self.variant.name)
         cpu = self.cpu_seconds() - before
         if (found["events"], found["checksum"]) != (count, expected(count)):
             raise SystemExit(
@@ -96,7 +97,7 @@ class Server:
 
 def run(variants: Sequence[Variant], *, rounds: int, shrink: int, trickle_samples: int) -> Results:
     """Measure all variants; `shrink` divides the events of every sample."""
-    machine = _machine()
+    where = machine()
     with ExitStack() as stack:
         servers = [stack.enter_context(Server(variant)) for variant in variants]
         for server in servers:
@@ -110,8 +111,8 @@ def run(variants: Sequence[Variant], *, rounds: int, shrink: int, trickle_sample
         return {
             "benchmark": "one_connection",
             "date": datetime.now(UTC).isoformat(timespec="seconds"),
-            "machine": machine,
-            "versions": {name: version(name) for name in DISTRIBUTIONS.split()},
+            "machine": where,
+            "versions": versions(DISTRIBUTIONS),
             "rounds": measured[EAGER],
             "patient_rounds": measured[PATIENT],
             "trickle_us": _trickle(servers, trickle_samples),
@@ -139,7 +140,7 @@ def _trickle(servers: list[Server], count: int) -> dict[str, list[float]]:
             stack.callback(client.kill)  # does nothing to one that has ended
             clients.append(client)
         names = [server.variant.name for server in servers]
-        found = [_finish(*both)["latencies_us"] for both in zip(clients, names, strict=True)]
+        found = [finish(*both)["latencies_us"] for both in zip(clients, names, strict=True)]
     return dict(zip(names, found, strict=True))
 
 
@@ -148,7 +149,7 @@ def _client(kind: str, *numbers: int) -> subprocess.Popen[str]:
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
 
 
-def _finish(client: subprocess.Popen[str], name: str) -> dict[str, Any]:
+def finish(client: subprocess.Popen[str], name: str) -> dict[str, Any]:
     with client:
         try:
             output, _ = client.communicate(timeout=CLIENT_TIMEOUT)
@@ -161,7 +162,11 @@ def _finish(client: subprocess.Popen[str], name: str) -> dict[str, Any]:
     return found
 
 
-def _machine() -> dict[str, str | int | float]:
+def versions(distributions: str) -> dict[str, str]:
+    return {name: version(name) for name in distributions.split()}
+
+
+def machine() -> dict[str, str | int | float]:
     models = [
         line.partition(":")[2].strip()
         for line in Path("/proc/cpuinfo").read_text().splitlines()

@@ -6,7 +6,7 @@ stop or its parent is gone.
 
 from __future__ import annotations
 
-__all__ = ()
+__all__ = ("serve",)
 
 import importlib
 import os
@@ -27,10 +27,14 @@ MAX_MEMORY = 4 * 1024**3
 
 
 def main() -> None:
-    variant = VARIANTS[sys.argv[1]]
+    serve(VARIANTS[sys.argv[1]], "benchmarks.one_connection")
+
+
+def serve(variant: Variant, package: str) -> None:
+    """Serve a variant, whose app is below the package, until the parent ends this process."""
     resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, MAX_MEMORY))
     threading.Thread(target=_leave_with_parent, daemon=True).start()
-    app = _load(variant)
+    app = _load(variant, package)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         print(listener.getsockname()[1], flush=True)
         if variant.server == "aiohttp":
@@ -43,11 +47,11 @@ def main() -> None:
             uvicorn.Server(config).run(sockets=[listener])
 
 
-def _load(variant: Variant) -> Any:
+def _load(variant: Variant, package: str) -> Any:
     if variant.json == "stdlib":
         sys.modules["orjson"] = None  # type: ignore[assignment]  # makes `import orjson` fail
     module, _, attribute = variant.app.partition(":")
-    return getattr(importlib.import_module(f"benchmarks.one_connection.{module}"), attribute)
+    return getattr(importlib.import_module(f"{package}.{module}"), attribute)
 
 
 def _leave_with_parent() -> None:

@@ -50,6 +50,17 @@ async def get_streamed(request: web.Request) -> web.StreamResponse:
     return await respond(request, content.slow_items(), as_jsonl)
 
 
+@routes.post("/process")
+async def post_process(request: web.Request) -> web.StreamResponse:
+    if not content.is_key(request.headers.get("X-API-Key", "")):
+        return web.json_response({"detail": content.NO_KEY}, status=401)
+    try:
+        crawl = content.parse_crawl(await request.read())
+    except ValueError as error:
+        return web.json_response({"detail": str(error)}, status=400)
+    return await respond(request, content.crawl_output(crawl), as_text)
+
+
 @routes.get("/docs")
 async def get_docs(_: web.Request) -> web.Response:
     return web.Response(text=content.endpoint_list(), content_type="text/html")

@@ -6,16 +6,39 @@ __all__ = ("run",)
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, suppress
 from itertools import islice
-from textwrap import shorten
+from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 from urllib.parse import quote
+from uuid import uuid4
 
-from examples.demo.content import ENDPOINTS, FRAMEWORKS, ITEM_COUNT, ITEM_PAUSE, TICK, WORD_PAUSE
-from examples.demo.probe import Answer, Frame, Mismatch, Running
+from examples.demo import crawler_script
+from examples.demo.content import (
+    ENDPOINTS,
+    FRAMEWORKS,
+    ITEM_COUNT,
+    ITEM_PAUSE,
+    TICK,
+    WORD_PAUSE,
+    api_key,
+)
+from examples.demo.expecting import (
+    expect,
+    expect_in,
+    expect_items,
+    expect_paths,
+    expect_refusal,
+    expect_spread,
+    expect_stream,
+    expect_type,
+    record,
+    unnamed,
+)
+from examples.demo.probe import Answer, Mismatch, Running
 
 EVENTS = "text/event-stream; charset=utf-8"
 STREAMS = {
@@ -24,10 +47,12 @@ STREAMS = {
     "/ai/chat-stream-sse": EVENTS,
     "/demo/comparison/streamed": "application/jsonl",
 }
+JSON = {"Content-Type": "application/json"}
+KEY = {"X-API-Key": api_key()}
 PROMPT = 'Grüße & "100 %" <b>+</b>'
 
-# Of the time between the first part and the last one as planned: a busy machine delays the first.
-LEAST_SPREAD = 1 / 3
+# From the client's leaving until its crawler is gone; it needs milliseconds on an idle machine.
+LEAVE_TIMEOUT = 3.0
 
 
 def run() -> int:
@@ -74,28 +99,30 @@ def _look_at_start(server: Running) -> str:
 
 def _look_at_page(server: Running) -> str:
     with server.answer("/") as answer:
-        _expect_type(answer, "text/html")
-        _expect_paths(answer.text(), 'href="{}"')
+        expect_type(answer, "text/html")
+        text = answer.text()
+    expect_paths(text, 'href="{}"')
+    expect_in('"/process"', text)
     return "a page, it links all endpoints"
 
 
 def _look_at_health(server: Running) -> str:
     with server.answer("/health") as answer:
-        _expect_type(answer, "application/json")
+        expect_type(answer, "application/json")
         health = json.loads(answer.text())
-    _expect("the answer", health, {"status": "ok", "framework": server.framework})
+    expect("the answer", health, {"status": "ok", "framework": server.framework})
     return "ok"
 
 
 def _look_at_ticker(server: Running) -> str:
     with server.answer("/stream/stock-ticker") as answer:
-        _expect_stream(answer, EVENTS)
+        expect_stream(answer, EVENTS)
         frames = list(islice(answer.frames(), 3))
     quotes = [
-        _unnamed(frame, stock=str, price=(int, float), change=(int, float)) for frame in frames
+        unnamed(frame, stock=str, price=(int, float), change=(int, float)) for frame in frames
     ]
-    _expect("the number of different stocks", len({quote["stock"] for quote in quotes}), 3)
-    seen = _expect_spread([frame.at for frame in frames], 2 * TICK)
+    expect("the number of different stocks", len({quote["stock"] for quote in quotes}), 3)
+    seen = expect_spread([frame.at for frame in frames], 2 * TICK)
     _look_at_health(server)
     return f"3 prices, {seen}; the server is well after the connection was dropped"
 
@@ -104,45 +131,45 @@ def _look_at_chat(server: Running) -> str:
     for query in ("", "?prompt="):
         with server.answer(f"/ai/chat-stream{query}") as answer:
             start = b"".join(chunk for _, chunk in islice(answer.chunks(), 3)).decode()
-            _expect_in('"Hello"', start)
+            expect_in('"Hello"', start)
     with server.answer(f"/ai/chat-stream?prompt={quote(PROMPT)}") as answer:
-        _expect_stream(answer, STREAMS["/ai/chat-stream"])
+        expect_stream(answer, STREAMS["/ai/chat-stream"])
         chunks = list(answer.chunks())
     text = b"".join(chunk for _, chunk in chunks).decode()
-    _expect_in(PROMPT, text)
+    expect_in(PROMPT, text)
     words = len(text.split())
-    seen = _expect_spread([at for at, _ in chunks], words * WORD_PAUSE)
+    seen = expect_spread([at for at, _ in chunks], words * WORD_PAUSE)
     return f"{words} words, {seen}"
 
 
 def _look_at_chat_events(server: Running) -> str:
     path = "/ai/chat-stream-sse"
     with server.answer(f"{path}?prompt={quote(PROMPT)}") as answer:
-        _expect_stream(answer, EVENTS)
+        expect_stream(answer, EVENTS)
         *frames, finish, end = answer.frames()
     kinds: dict[str, Any] = {"token": str, "index": int, "model": str, "elapsed_ms": int}
-    tokens = [_unnamed(frame, **kinds) for frame in frames]
+    tokens = [unnamed(frame, **kinds) for frame in frames]
     text = "".join(token["token"] for token in tokens)
-    _expect_in(PROMPT, text)
-    _expect("the indexes", [token["index"] for token in tokens], list(range(len(tokens))))
+    expect_in(PROMPT, text)
+    expect("the indexes", [token["index"] for token in tokens], list(range(len(tokens))))
     times = [token["elapsed_ms"] for token in tokens]
-    _expect("the order of elapsed_ms", times, sorted(times))
-    _expect("the event before the last", finish.event, "finish")
-    summary = _record(finish.data, tokens=int, duration_ms=int, finish_reason=str)
-    _expect("the tokens of the finish", summary["tokens"], len(tokens))
-    _expect("the last event", (end.event, end.id), ("end", "end"))
-    _expect("its data", json.loads(end.data), {"state": "done", "count": len(tokens) + 1})
-    seen = _expect_spread([frame.at for frame in frames], len(tokens) * WORD_PAUSE)
+    expect("the order of elapsed_ms", times, sorted(times))
+    expect("the event before the last", finish.event, "finish")
+    summary = record(finish.data, tokens=int, duration_ms=int, finish_reason=str)
+    expect("the tokens of the finish", summary["tokens"], len(tokens))
+    expect("the last event", (end.event, end.id), ("end", "end"))
+    expect("its data", json.loads(end.data), {"state": "done", "count": len(tokens) + 1})
+    seen = expect_spread([frame.at for frame in frames], len(tokens) * WORD_PAUSE)
     with server.answer(path, headers={"Last-Event-ID": "end"}) as answer:
-        _expect("the status for a client that has seen the end", answer.status, 204)
+        expect("the status for a client that has seen the end", answer.status, 204)
     return f"{len(tokens)} tokens, {seen}; then finish and end"
 
 
 def _look_at_buffered(server: Running) -> str:
     with server.answer("/demo/comparison/buffered") as answer:
-        _expect_type(answer, "application/json")
-        result = _record(answer.text(), items=list, elapsed_ms=int)
-    _expect_items([json.dumps(item) for item in result["items"]])
+        expect_type(answer, "application/json")
+        result = record(answer.text(), items=list, elapsed_ms=int)
+    expect_items([json.dumps(item) for item in result["items"]])
     if answer.at < 0.9 * ITEM_COUNT * ITEM_PAUSE:
         raise Mismatch(f"it came after {answer.at:.1f} s, before the items can be there")
     return f"{ITEM_COUNT} items, nothing before {answer.at:.1f} s"
@@ -150,31 +177,98 @@ def _look_at_buffered(server: Running) -> str:
 
 def _look_at_streamed(server: Running) -> str:
     with server.answer("/demo/comparison/streamed") as answer:
-        _expect_stream(answer, STREAMS["/demo/comparison/streamed"])
+        expect_stream(answer, STREAMS["/demo/comparison/streamed"])
         lines = list(answer.lines())
-    _expect_items([line for _, line in lines])
-    seen = _expect_spread([at for at, _ in lines], (ITEM_COUNT - 1) * ITEM_PAUSE)
+    expect_items([line for _, line in lines])
+    seen = expect_spread([at for at, _ in lines], (ITEM_COUNT - 1) * ITEM_PAUSE)
     return f"{ITEM_COUNT} items, {seen}"
+
+
+def _look_at_process(server: Running) -> str:
+    _look_at_refusals(server)
+    with _crawl(server, PROMPT, 3) as answer:
+        expect_stream(answer, "text/plain; charset=utf-8")
+        lines = list(answer.lines())
+    texts = [text for _, text in lines]
+    expect("the first line", texts[0], f"Searching for {PROMPT!r} in 3 domains")
+    expect("the last line", texts[-1], "Done: 42 links in 3 domains")
+    slow = "[2/3] domain-2.example: slow, still waiting"
+    expect("the place of the line from stderr", texts.index(slow), 4)
+    expect("the number of lines", len(lines), 9)
+    seen = expect_spread([at for at, _ in lines], 6 * crawler_script.PAUSE)
+    left = _look_at_leaving(server)
+    return f"{len(lines)} lines, {seen}; 401 without the key; {left}"
+
+
+def _look_at_refusals(server: Running) -> None:
+    body = json.dumps({"data": "slot online", "num_domains": 3})
+    for headers in ({}, {"X-API-Key": ""}, {"X-API-Key": "wrong"}):
+        with server.answer("/process", method="POST", headers=JSON | headers, body=body) as answer:
+            expect_refusal(answer, 401)
+    wrong = 422 if server.framework == "fastapi" else 400
+    for body in ("", "{", "[]", '{"data": 1}', _crawl_body("x", 0), _crawl_body("\0", 1)):
+        with server.answer("/process", method="POST", headers=JSON | KEY, body=body) as answer:
+            expect_refusal(answer, wrong)
+    with _crawl(server, "--help", 3) as answer:  # would be an option of the crawler
+        refusal = expect_refusal(answer, 400)
+    expect("the error", refusal["error"], "unsafe-argument")
+
+
+def _look_at_leaving(server: Running) -> str:
+    keywords = f"leaving {server.framework} {uuid4().hex}"
+    with _crawl(server, keywords, 1000) as answer:
+        next(answer.lines())
+        there = _crawlers(keywords)
+    if not Path("/proc/self/cmdline").exists():
+        return "no /proc here to look for its crawler"
+    expect("the number of crawlers before the client leaves", there, 1)
+    left = monotonic()
+    while _crawlers(keywords):
+        if monotonic() > left + LEAVE_TIMEOUT:
+            raise Mismatch(f"its crawler still runs {LEAVE_TIMEOUT:g} s after the client left")
+        sleep(0.01)
+    return f"a crawler is gone {monotonic() - left:.2f} s after its client"
+
+
+def _crawlers(keywords: str) -> int:
+    """Count the processes with these keywords; the command line of one that has ended is empty."""
+    count = 0
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):  # gone meanwhile
+            count += keywords.encode() in file.read_bytes()
+    return count
+
+
+def _crawl(server: Running, keywords: str, number: int) -> AbstractContextManager[Answer]:
+    body = _crawl_body(keywords, number)
+    return server.answer("/process", method="POST", headers=JSON | KEY, body=body)
+
+
+def _crawl_body(keywords: str, number: int) -> str:
+    return json.dumps({"data": keywords, "num_domains": number})
 
 
 def _look_at_docs(server: Running) -> str:
     with server.answer("/docs") as answer:
-        _expect_type(answer, "text/html")
+        expect_type(answer, "text/html")
         text = answer.text()
     if server.framework != "fastapi":
-        _expect_paths(text, 'href="{}"')
+        expect_paths(text, 'href="{}"')
+        expect_in("<li>/process: ", text)
         return "a page, it links all endpoints"
-    _expect_in("/openapi.json", text)
+    expect_in("/openapi.json", text)
     with server.answer("/openapi.json") as answer:
-        _expect_type(answer, "application/json")
-        _expect_paths(answer.text(), '"{}"')
+        expect_type(answer, "application/json")
+        text = answer.text()
+    expect_paths(text, '"{}"')
+    expect_in('"/process"', text)
     return "a page, and its openapi.json has all endpoints"
 
 
 def _look_at_head(server: Running) -> str:
     for path, media_type in STREAMS.items():
         with server.answer(path, method="HEAD") as answer:
-            _expect_stream(answer, media_type)
+            expect_stream(answer, media_type)
     return f"the same headers for {len(STREAMS)} streams"
 
 
@@ -182,7 +276,7 @@ def _look_at_stop(server: Running) -> str:
     with server.answer("/stream/stock-ticker") as answer:
         next(answer.frames())
         seconds = server.stop()
-    _expect("what it printed after its endpoints", server.more_said(), "")
+    expect("what it printed after its endpoints", server.more_said(), "")
     return f"exit code 0, {seconds:.1f} s after SIGINT, with an open ticker"
 
 
@@ -194,58 +288,6 @@ LOOKS: dict[str, Callable[[Running], str]] = {
     "/ai/chat-stream-sse": _look_at_chat_events,
     "/demo/comparison/buffered": _look_at_buffered,
     "/demo/comparison/streamed": _look_at_streamed,
+    "/process": _look_at_process,
     "/docs": _look_at_docs,
 }
-
-
-def _expect(what: str, got: object, wanted: object) -> None:
-    if got != wanted:
-        raise Mismatch(f"{what}: {got!r}, not {wanted!r}")
-
-
-def _expect_in(part: str, text: str) -> None:
-    if part not in text:
-        raise Mismatch(f"{part!r} is not in {shorten(text, 200)!r}")
-
-
-def _expect_type(answer: Answer, media_type: str) -> None:
-    _expect("the status", answer.status, 200)
-    _expect("the media type", answer.headers.get_content_type(), media_type)
-
-
-def _expect_stream(answer: Answer, content_type: str) -> None:
-    _expect("the status", answer.status, 200)
-    _expect("Content-Type", answer.headers["Content-Type"], content_type)
-    _expect("Cache-Control", answer.headers["Cache-Control"], "no-cache, no-transform")
-    _expect("X-Accel-Buffering", answer.headers["X-Accel-Buffering"], "no")
-
-
-def _expect_spread(times: Sequence[float], planned: float) -> str:
-    seen = f"the first after {times[0]:.1f} s, the last after {times[-1]:.1f} s"
-    if times[-1] - times[0] < planned * LEAST_SPREAD:
-        raise Mismatch(f"it came at once, not over {planned:.1f} s: {seen}")
-    return seen
-
-
-def _expect_paths(text: str, written: str) -> None:
-    for path in set(ENDPOINTS) - {"/", "/docs"}:
-        _expect_in(written.format(path), text)
-
-
-def _expect_items(lines: Sequence[str]) -> None:
-    items = [_record(line, item=int, elapsed_ms=int)["item"] for line in lines]
-    _expect("the items", items, list(range(1, ITEM_COUNT + 1)))
-
-
-def _unnamed(frame: Frame, **kinds: type | tuple[type, ...]) -> dict[str, Any]:
-    _expect("the event type", frame.event, "")
-    return _record(frame.data, **kinds)
-
-
-def _record(text: str, **kinds: type | tuple[type, ...]) -> dict[str, Any]:
-    record: dict[str, Any] = json.loads(text)
-    _expect("the keys", list(record), list(kinds))
-    for key, kind in kinds.items():
-        if not isinstance(record[key], kind):
-            raise Mismatch(f"{key} is {record[key]!r}, which is no {kind}")
-    return record

@@ -5,16 +5,27 @@ from __future__ import annotations
 __all__ = (
     "ENDPOINTS",
     "FRAMEWORKS",
+    "NO_KEY",
     "PAGE",
+    "POSTED",
+    "Crawl",
+    "api_key",
     "chat",
     "chat_with_metadata",
+    "crawl_output",
     "endpoint_list",
+    "is_key",
+    "parse_crawl",
     "quotes",
     "slow_items",
     "slow_items_at_once",
 )
 
+import json
+import os
 import random
+import secrets
+import sys
 from collections.abc import AsyncGenerator, AsyncIterable
 from dataclasses import dataclass
 from itertools import cycle
@@ -22,8 +33,9 @@ from pathlib import Path
 
 from anyio import current_time, sleep
 
-from streamkit import Event, Source
+from streamkit import Event, Line, Source
 from streamkit.sources.echo import stream_echo
+from streamkit.sources.process import Exit, option, stream_process
 from streamkit.sources.tick import stream_every
 
 FRAMEWORKS = ("fastapi", "starlette", "aiohttp")
@@ -36,15 +48,26 @@ ENDPOINTS = {
     "/ai/chat-stream-sse": "event stream with an end: the same as tokens; add ?prompt=",
     "/demo/comparison/buffered": "JSON: ten slow items, sent when all are there",
     "/demo/comparison/streamed": "JSON lines: ten slow items, each sent when it is there",
+    "/process": "POST, plain text: what a crawler in a process of its own prints, line by line",
     "/docs": "the endpoints; FastAPI's page loads its script from the internet",
 }
 
+# These answer to POST alone, so a list of links leaves them out.
+POSTED = ("/process",)
+
 PAGE = Path(__file__).with_name("page.html")
+CRAWLER = Path(__file__).with_name("crawler_script.py")
 
 TICK = 1.0
 WORD_PAUSE = 0.05
 ITEM_PAUSE = 0.1
 ITEM_COUNT = 10
+
+MAX_KEYWORDS = 200  # characters
+MAX_DOMAINS = 1000
+
+DEFAULT_KEY = "tim6-secret-key-2025"
+NO_KEY = "X-API-Key is missing or wrong"
 
 PRICES = {"ACME": 120.0, "GLOBEX": 64.5, "INITECH": 18.75, "UMBRELLA": 240.25}
 
@@ -109,15 +132,63 @@ async def slow_items_at_once() -> dict[str, object]:
     return {"items": items, "elapsed_ms": _ms_since(start)}
 
 
+@dataclass(frozen=True)
+class Crawl:
+    """The body of `POST /process`. What is refused here never reaches a command line."""
+
+    data: str
+    num_domains: int
+
+    def __post_init__(self) -> None:
+        # Printable: neither a NUL, which no argument can hold, nor half of a surrogate pair.
+        if not (0 < len(self.data) <= MAX_KEYWORDS and self.data.isprintable()):
+            raise ValueError(f"data: 1 to {MAX_KEYWORDS} printable characters")
+        if not 0 < self.num_domains <= MAX_DOMAINS:
+            raise ValueError(f"num_domains: 1 to {MAX_DOMAINS}")
+
+
+def parse_crawl(body: bytes) -> Crawl:
+    """Read the body, for the frameworks that do not; a ValueError says what is wrong with it."""
+    match json.loads(body):
+        case {"data": str(keywords), "num_domains": int(number)}:
+            return Crawl(keywords, number)
+    raise ValueError('expected {"data": "slot online", "num_domains": 3}')
+
+
+def crawl_output(crawl: Crawl) -> Source[Line | Exit]:
+    """A source of lines: what a command prints, stderr included. Closing it ends the command."""
+    return stream_process(
+        sys.executable,
+        "-u",
+        CRAWLER,
+        *option("-k", crawl.data),
+        *option("-n", str(crawl.num_domains)),
+    )
+
+
+def api_key() -> str:
+    """The key that a crawl needs. An empty variable is none, or a request without a key had it."""
+    return os.environ.get("PROCESS_API_KEY") or DEFAULT_KEY
+
+
+def is_key(key: str) -> bool:
+    """Tell whether a request may run a crawler, in a time that does not tell how near it was."""
+    return secrets.compare_digest(key.encode(errors="surrogateescape"), api_key().encode())
+
+
 def endpoint_list() -> str:
     """A page for the frameworks that bring none of their own."""
-    rows = (f'<li><a href="{path}">{path}</a>: {words}</li>' for path, words in ENDPOINTS.items())
+    rows = (f"<li>{_link(path)}: {words}</li>" for path, words in ENDPOINTS.items())
     title = "Endpoints of the demo"
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8">'
         '<meta name="color-scheme" content="light dark"><link rel="icon" href="data:,">'
         f"<title>{title}</title><h1>{title}</h1><ul>{''.join(rows)}</ul></html>"
     )
+
+
+def _link(path: str) -> str:
+    return path if path in POSTED else f'<a href="{path}">{path}</a>'
 
 
 def _ms_since(start: float) -> int:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 __all__ = ("app",)
 
-from fastapi import FastAPI
+from typing import Annotated
+
+from fastapi import Depends, FastAPI, HTTPException
 from fastapi.responses import FileResponse
+from fastapi.security import APIKeyHeader
 
 from examples.demo import content
 from streamkit import StreamkitError, as_jsonl, as_sse, as_text
@@ -13,6 +16,13 @@ from streamkit.adapters.fastapi import StreamResponse, error_response
 
 app = FastAPI(title="streamkit demo")
 app.add_exception_handler(StreamkitError, error_response)
+
+api_key = APIKeyHeader(name="X-API-Key", auto_error=False)
+
+
+async def require_key(key: Annotated[str | None, Depends(api_key)]) -> None:
+    if not content.is_key(key or ""):
+        raise HTTPException(401, content.NO_KEY)
 
 
 @app.get("/", include_in_schema=False)
@@ -48,3 +58,8 @@ async def get_buffered() -> dict[str, object]:
 @app.get("/demo/comparison/streamed")
 async def get_streamed() -> StreamResponse:
     return StreamResponse(content.slow_items(), as_jsonl)
+
+
+@app.post("/process", dependencies=[Depends(require_key)])
+async def post_process(crawl: content.Crawl) -> StreamResponse:
+    return StreamResponse(content.crawl_output(crawl), as_text)

@@ -70,6 +70,10 @@ class Running:
         with self._process:
             self._process.kill()
 
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._port}"
+
     def wait_until_ready(self) -> None:
         deadline = monotonic() + START_TIMEOUT
         while not (greeting := GREETING.search(self._said)):
@@ -98,13 +102,18 @@ class Running:
 
     @contextmanager
     def answer(
-        self, path: str, *, method: str = "GET", headers: Mapping[str, str] | None = None
+        self,
+        path: str,
+        *,
+        method: str = "GET",
+        headers: Mapping[str, str] | None = None,
+        body: str | None = None,
     ) -> Iterator[Answer]:
         """Send a request; leaving the block drops the connection, wherever the answer is."""
         connection = HTTPConnection("127.0.0.1", self._port, timeout=SILENCE_TIMEOUT)
         sent = monotonic()
         try:
-            connection.request(method, path, headers=headers or {})
+            connection.request(method, path, body, headers or {})
             with connection.getresponse() as response:
                 yield Answer(response, sent)
         finally:

@@ -6,7 +6,7 @@ __all__ = ("app",)
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import FileResponse, HTMLResponse, JSONResponse
+from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from examples.demo import content
@@ -44,6 +44,16 @@ async def get_streamed(_: Request) -> StreamResponse:
     return StreamResponse(content.slow_items(), as_jsonl)
 
 
+async def post_process(request: Request) -> Response:
+    if not content.is_key(request.headers.get("X-API-Key", "")):
+        return JSONResponse({"detail": content.NO_KEY}, 401)
+    try:
+        crawl = content.parse_crawl(await request.body())
+    except ValueError as error:
+        return JSONResponse({"detail": str(error)}, 400)
+    return StreamResponse(content.crawl_output(crawl), as_text)
+
+
 async def get_docs(_: Request) -> HTMLResponse:
     return HTMLResponse(content.endpoint_list())
 
@@ -57,6 +67,7 @@ app = Starlette(
         Route("/ai/chat-stream-sse", get_chat_events),
         Route("/demo/comparison/buffered", get_buffered),
         Route("/demo/comparison/streamed", get_streamed),
+        Route("/process", post_process, methods=["POST"]),
         Route("/docs", get_docs),
     ],
 )

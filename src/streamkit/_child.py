@@ -71,18 +71,19 @@ class Child:
         Cancelling a call loses nothing.
         """
         while not self.over:
+            # First here, where nothing is taken yet: a reader that never waits can be cancelled.
+            await checkpoint()
+            # What is there comes before what the time says: a reader may have been slow.
             now = current_time()
-            self._keep_time(now)
             ready = self._selector.select(0)
             batches = [lines for key, _ in ready if (lines := key.data(now))]
+            self._keep_time(now)
             if self._late:
                 batches.append(self._late)
                 self._late = []
             if batches:
                 return batches[0] if len(batches) == 1 else list(chain(*batches))
-            if ready:
-                await checkpoint()
-            elif not self._is_finished(now):
+            if not ready and not self._is_finished(now):
                 with CancelScope(deadline=self._next_deadline(now)):
                     await wait_readable(self._selector.fileno())
         return []
@@ -130,7 +131,7 @@ class Child:
         decoder = self._outputs[fd]
         try:
             data = os.read(fd, READ_BYTES)
-        except BlockingIOError:  # pragma: no cover - it was ready
+        except BlockingIOError:
             return []
         if not data:
             return self._close_output(fd)
@@ -142,6 +143,17 @@ class Child:
                 self.stop("output_limit")
         self._bytes += len(data)
         return decoder.feed(data) if data else []
+
+    def _read_the_rest(self, fd: int, now: float) -> list[Line]:
+        # What the command itself wrote is in the pipe, and no more than fits into it: somebody
+        # that it left behind may write for ever.
+        lines: list[Line] = []
+        for _ in range(PIPE_BYTES // READ_BYTES + 1):
+            lines += self._read_output(fd, now)
+            if fd not in self._outputs:
+                return lines
+        self.orphans = True
+        return lines + self._close_output(fd)
 
     def _close_output(self, fd: int) -> list[Line]:
         self._selector.unregister(fd)
@@ -186,9 +198,8 @@ class Child:
             self._kill_at, self._give_up_at = inf, now + AFTER_KILL
             self._signal(SIGKILL)
         if self._outputs and now >= min(self._drain_at, self._give_up_at):
-            self.orphans = True
             for fd in [*self._outputs]:
-                self._late += self._close_output(fd)
+                self._late += self._read_the_rest(fd, now)
         if not self._partials_told and now >= self._last_output + settings.partial_after:
             self._partials_told = True
             for decoder in self._outputs.values():

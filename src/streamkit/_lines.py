@@ -61,7 +61,9 @@ class Line(str, Typed):
         Example:
             async def redact(lines: AsyncIterable[Line]) -> AsyncGenerator[Line, None]:
                 async for line in lines:
-                    yield line.like(line.replace("hunter2", "*******"))
+                    if isinstance(line, Line):  # the last item of a command is its Exit
+                        line = line.like(line.replace("hunter2", "*******"))
+                    yield line
         """
         return Line(
             text,
@@ -103,6 +105,10 @@ class Lines(Sequence[Line]):
     def __len__(self) -> int:
         """Count the lines."""
         return self.raw.count(b"\n")
+
+    def __bool__(self) -> bool:
+        """Tell whether there are any, without a count of them."""
+        return bool(self.raw)
 
     @overload
     def __getitem__(self, index: int) -> Line: ...
@@ -153,10 +159,14 @@ class LineDecoder:
     def feed(self, chunk: bytes) -> Sequence[Line]:
         """Return the lines that `chunk` completes."""
         end = chunk.rfind(b"\n") + 1
-        if end and not self._is_in_between() and self._is_plain(chunk[:end]):
-            lines = Lines(chunk[:end], self._stream)
-            rest = self._split(self._decoder.decode(chunk[end:]))
-            return [*lines, *rest] if rest else lines
+        if end and not (self._held_cr or self._skip_lf):
+            raw = self._unfinished() + chunk[:end]
+            if self._is_plain(raw):
+                self._decoder.reset()
+                self._parts, self._size, self._told = [], 0, 0
+                lines = Lines(raw, self._stream)
+                rest = self._split(self._decoder.decode(chunk[end:]))
+                return [*lines, *rest] if rest else lines
         return self._split(self._decoder.decode(chunk))
 
     def pause(self) -> list[Line]:
@@ -182,8 +192,8 @@ class LineDecoder:
             lines.append(self._finished())
         return lines
 
-    def _is_in_between(self) -> bool:
-        return bool(self._parts or self._held_cr or self._skip_lf or self._decoder.getstate()[0])
+    def _unfinished(self) -> bytes:
+        return "".join(self._parts).encode() + self._decoder.getstate()[0]
 
     def _is_plain(self, raw: bytes) -> bool:
         """Tell whether these are lines of valid UTF-8 with LF alone, none of them too long."""

@@ -55,8 +55,13 @@ def spawn(settings: Settings) -> Popen[bytes]:
 
 
 def _start_error(error: OSError | ValueError, cwd: str | None) -> StartFailed:
+    if isinstance(error, UnicodeError):
+        return StartFailed("an argument cannot be written as UTF-8")
     if isinstance(error, ValueError):
-        return StartFailed("an argument holds a NUL")
+        wrong_name = "environment" in str(error)
+        return StartFailed(
+            "a name in its environment holds a =" if wrong_name else "an argument holds a NUL"
+        )
     if cwd is not None and not Path(cwd).is_dir():
         return StartFailed("its working directory is none")
     if isinstance(error, FileNotFoundError):

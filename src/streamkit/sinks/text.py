@@ -12,7 +12,7 @@ from .._errors import ItemRefused
 from .._event import Event, Typed, check_source_event
 from .._format import Encoder, Format
 from .._json import to_json, to_utf8
-from .._lines import Line, Lines
+from .._lines import Lines
 
 _Bytes: TypeAlias = bytes | bytearray | memoryview
 
@@ -53,8 +53,8 @@ class _Text(Encoder[object]):
 
 
 class _Raw(Encoder[_Bytes | str]):
-    def one(self, item: _Bytes | str) -> bytes:
-        if isinstance(item, Line):
+    def one(self, item: object) -> bytes:
+        if isinstance(item, Typed):
             return to_utf8(item.to_text())
         if isinstance(item, str):
             return to_utf8(item)

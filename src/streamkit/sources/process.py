@@ -16,6 +16,7 @@ from signal import Signals
 from typing import Literal, TypeAlias, TypedDict
 
 from anyio import CancelScope, current_time
+from anyio.lowlevel import checkpoint
 from typing_extensions import Unpack
 
 from .._child import Child, Reason
@@ -92,7 +93,7 @@ def stream_process(
     max_bytes: int | None = None,
     max_line: int = MAX_LINE,
     partial_after: float = 0.2,
-    grace: float = 5.0,
+    grace: float = 3.0,
     drain: float = 1.0,
 ) -> Process:
     """Run a command and yield its output as `Line`s, and how it ended as the last item, `Exit`.
@@ -110,8 +111,8 @@ def stream_process(
     - A line without its end is told as `partial` after `partial_after` seconds of silence; one
       longer than `max_line` characters is `cut`.
     - When the reader leaves, or a limit is reached, the command and its group get TERM, and KILL
-      after `grace` seconds. When it ends by itself, what it left running has `drain` seconds to let
-      go of the output, then it is stopped.
+      after `grace` seconds; a response waits 5 s in all for its source to close. When it ends by
+      itself, what it left running has `drain` seconds to let go of the output, then it is stopped.
 
     Example:
         StreamResponse(stream_process("ls", "-l"), as_text)
@@ -214,6 +215,8 @@ class Process(Batched[Line | Exit]):
             self._taken.extend(await self._next())
         if not self._taken:
             raise StopAsyncIteration
+        if not len(self._taken) & 1023:  # a batch may have a hundred thousand lines
+            await checkpoint()
         return self._taken.popleft()
 
     async def batches(self) -> AsyncGenerator[Sequence[Line | Exit], None]:
@@ -260,11 +263,18 @@ def _exit_of(child: Child) -> Exit:
     code = child.returncode
     return Exit(
         code=code if code >= 0 else None,
-        signal=Signals(-code).name if code < 0 else None,
+        signal=_signal_name(-code) if code < 0 else None,
         reason=child.reason,
         duration=round(child.ended - child.started, 3),
         orphans=child.orphans,
     )
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return Signals(number).name
+    except ValueError:  # real-time signals have none
+        return f"SIG{number}"
 
 
 def _error_of(exit: Exit, settings: Settings, *, check: bool) -> StreamkitError | None:

@@ -1,0 +1,51 @@
+"""What a whole run leaves behind: its raw numbers in `results/`, and a section of RESULTS.md."""
+
+from __future__ import annotations
+
+__all__ = ("end_by_exception", "keep", "kept", "write_section")
+
+import json
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "RESULTS.md"
+
+
+def keep(name: str, results: Mapping[str, Any]) -> None:
+    """Replace the kept results of a benchmark."""
+    path = _path(name)
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(results, indent=1) + "\n")
+
+
+def kept(name: str) -> Any:
+    """Read the kept results of a benchmark."""
+    return json.loads(_path(name).read_text())
+
+
+def write_section(name: str, text: str) -> None:
+    """Put the text into its section of RESULTS.md, and leave the rest of the file alone."""
+    begin, end = f"<!-- {name}: written by --write -->\n", f"<!-- end of {name} -->\n"
+    before, _, rest = (RESULTS.read_text() if RESULTS.exists() else "").partition(begin)
+    _, _, after = rest.partition(end)
+    RESULTS.write_text(f"{before}{begin}{text}{end}{after}")
+
+
+def end_by_exception(max_seconds: int) -> None:
+    """Make a signal, or too long a run, an exception: the servers are ended on the way out."""
+    for number in (signal.SIGALRM, signal.SIGTERM):
+        signal.signal(number, _give_up)
+    signal.alarm(max_seconds)
+
+
+def _give_up(number: int, _frame: object) -> None:
+    raise SystemExit(f"stopped by {signal.Signals(number).name}")
+
+
+def _path(name: str) -> Path:
+    return ROOT / "results" / f"{name}.json"

@@ -1,0 +1,62 @@
+"""Every test on three event loops, and nothing left after any of them."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+import uvloop
+
+from ._commands import BACKENDS, is_running
+
+
+@pytest.fixture(params=BACKENDS)
+def anyio_backend(request: pytest.FixtureRequest) -> object:
+    """Run every async test on asyncio, on uvloop and on trio."""
+    return request.param
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """See that each process, thread and descriptor of a test is gone when it ends."""
+    # libuv opens a pipe with its first loop, for all that will follow in this process.
+    uvloop.new_event_loop().close()
+    mark = str(uuid4())
+    monkeypatch.setenv("MARK_OF_THE_TEST", mark)
+    threads, files = _threads(), _open_files()
+    yield
+    assert not _running_with(mark), "a process is left"
+    with pytest.raises(ChildProcessError):  # as there is none, not even a zombie
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    assert _threads() <= threads, "a thread is left"
+    assert _open_files() <= files, f"left open: {_open_files() - files}"
+
+
+def _running_with(mark: str) -> list[int]:
+    """Find the processes that inherited the mark, also where they are no children any more."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with suppress(OSError):
+            if mark.encode() in Path("/proc", pid, "environ").read_bytes():
+                found.append(int(pid))
+    return [pid for pid in found if is_running(pid)]
+
+
+def _threads() -> set[str]:
+    """Return the threads of this process as the kernel knows them, also those without a name."""
+    # Trio keeps idle workers for 10 s, for whoever needs one next.
+    idle = {str(each.native_id) for each in threading.enumerate() if each.name.startswith("Trio")}
+    return set(os.listdir("/proc/self/task")) - idle
+
+
+def _open_files() -> set[str]:
+    links = set()
+    for number in os.listdir("/proc/self/fd"):
+        with suppress(FileNotFoundError):  # closed meanwhile, as the listing's own is
+            links.add(f"{number} {os.readlink(f'/proc/self/fd/{number}')}")
+    return links
