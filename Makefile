@@ -27,8 +27,9 @@ check: .venv/test.stamp .venv/bench.stamp   ## lint, check the formatting and th
 	.venv/bin/python -m ruff format --check
 	.venv/bin/python -m mypy
 
-bench: .venv/bench.stamp   ## measure one connection; ARGS=--quick for a short run
+bench: .venv/bench.stamp   ## measure one connection and a command; ARGS=--quick for a short run
 	.venv/bin/python -m benchmarks.one_connection $(ARGS)
+	.venv/bin/python -m benchmarks.process $(ARGS)
 
 clean:   ## remove .venv, caches and build output
 	rm -rf .venv .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache dist

@@ -26,7 +26,7 @@ from streamkit import (
     as_sse,
     as_text,
 )
-from streamkit._event import RESERVED_TYPES
+from streamkit._event import RESERVED_TYPES, Typed
 
 
 @dataclass
@@ -204,6 +204,17 @@ def test_a_batch_is_its_items_and_those_before_a_refused_one_are_kept() -> None:
         next(chunks)
 
 
-def test_an_encoder_without_one_cannot_encode() -> None:
+@pytest.mark.parametrize(
+    "call", [lambda: Encoder[str]().one("a"), Typed().to_text, Typed().to_event]
+)
+def test_a_base_that_nobody_filled_in_says_so(call: Any) -> None:
     with pytest.raises(NotImplementedError):
-        Encoder[str]().one("a")
+        call()
+
+
+def test_a_str_of_another_class_is_text() -> None:
+    class Name(str):
+        __slots__ = ()
+
+    assert one(as_sse, Name("a")) == b"data: a\n\n"
+    assert one(as_text, Name("a")) == b"a"

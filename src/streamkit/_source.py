@@ -21,6 +21,7 @@ __all__ = (
 )
 
 import io
+from abc import abstractmethod
 from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
@@ -137,9 +138,10 @@ class Step(AsyncIterator[T_co]):
 class Batched(AsyncIterator[T_co]):
     """A source of the library that hands on what it read in one go, as it is."""
 
+    @abstractmethod
     def batches(self) -> AsyncIterator[Sequence[T_co]]:
         """Yield items in batches."""
-        raise NotImplementedError
+        ...
 
 
 class Feeding:
