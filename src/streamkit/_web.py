@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-__all__ = ("END_ID", "EVENT_STREAM", "GONE_STATUS", "error_body", "seen_the_end", "stream_headers")
+__all__ = (
+    "END_ID",
+    "EVENT_STREAM",
+    "GONE_STATUS",
+    "error_answer",
+    "seen_the_end",
+    "stream_headers",
+)
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
 from ._errors import StreamkitError, told
 from ._format import Format
+
+logger = logging.getLogger("streamkit")
 
 EVENT_STREAM = "text/event-stream"
 
@@ -43,7 +53,12 @@ def seen_the_end(format: Format[Any], last_event_id: str | None) -> bool:
     return last_event_id == END_ID and format.media_type.startswith(EVENT_STREAM)
 
 
-def error_body(error: StreamkitError) -> dict[str, str]:
-    """Return what a client sees of an error when nothing was sent yet."""
+def error_answer(error: StreamkitError) -> tuple[dict[str, str], int]:
+    """Return what a client sees of an error when nothing was sent yet, and its status.
+
+    What is not the client's mistake is logged, with what the client does not see.
+    """
     code, message = told(error)
-    return {"error": code, "message": message}
+    if error.status >= 500:
+        logger.error("a request failed: %s", code, exc_info=error)
+    return {"error": code, "message": message}, error.status

@@ -66,6 +66,7 @@ def test_an_error_of_the_library_is_its_status_and_sentence(server: Server, form
         "error": "event-too-large",
         "message": "an event exceeds 10 bytes; raise max_event_bytes",
     }
+    server.log.take("streamkit: a request failed: event-too-large", "EventTooLarge")
 
 
 @pytest.mark.parametrize("kind", ["a-str", "a-dict", "a-coroutine", "a-function", "none"])
@@ -83,6 +84,7 @@ def test_what_is_no_source_is_refused_with_a_sentence(server: Server, kind: str)
     assert exchange.header("content-type")[0].startswith("application/json")
     body = {"error": "not-a-source", "message": sentences[kind]}
     assert json.loads(exchange.read_all()) == body
+    server.log.take("streamkit: a request failed: not-a-source")
 
 
 def test_items_before_a_failure_arrive_and_then_its_code(server: Server) -> None:
@@ -145,4 +147,5 @@ def test_items_before_a_refused_one_arrive_and_then_the_refusal(server: Server) 
 def test_the_server_goes_on_after_a_failure(server: Server, format: str) -> None:
     exchange = server.get(f"/{format}/our-error-first")
     exchange.read_all()
+    server.log.take("streamkit: a request failed: event-too-large")
     assert server.get("/plain", after=exchange).read_all() == b"plain"

@@ -73,6 +73,7 @@ def test_a_command_that_cannot_start_is_a_status_that_tells_nothing_of_it(
 ) -> None:
     exchange = server.get(f"/{format}/no-command")
     assert exchange.status == 500
+    server.log.take("streamkit: a request failed: command-not-found", "FileNotFoundError")
     told = json.loads(exchange.read_all())
     assert told["error"] == "command-not-found"
     assert "it was not found" in told["message"]

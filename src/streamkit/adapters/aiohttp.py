@@ -18,7 +18,7 @@ from anyio import sleep, wait_readable
 from .._errors import MissingDependency, StreamkitError, told
 from .._format import Format
 from .._source import Source, check_source, close
-from .._web import GONE_STATUS, error_body, seen_the_end, stream_headers
+from .._web import GONE_STATUS, error_answer, seen_the_end, stream_headers
 from .._writing import Left, Stuck, Timing, write_stream
 
 try:
@@ -86,13 +86,16 @@ async def error_response(
 ) -> web.StreamResponse:
     """Answer an error of the library with its status, as `{"error": code, "message": sentence}`.
 
+    From status 500 on it is logged.
+
     Example:
         app = web.Application(middlewares=[error_response])
     """
     try:
         return await handler(request)
     except StreamkitError as error:
-        return web.json_response(error_body(error), status=error.status)
+        body, status = error_answer(error)
+        return web.json_response(body, status=status)
 
 
 class _Client:

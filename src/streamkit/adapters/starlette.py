@@ -15,7 +15,7 @@ from typing import NoReturn, TypeVar
 from .._errors import MissingDependency, StreamkitError
 from .._format import Format
 from .._source import Source, check_source, close
-from .._web import GONE_STATUS, error_body, seen_the_end, stream_headers
+from .._web import GONE_STATUS, error_answer, seen_the_end, stream_headers
 from .._writing import Left, Timing, write_stream
 
 try:
@@ -97,12 +97,14 @@ class StreamResponse(Response):
 def error_response(request: Request, error: Exception) -> Response:  # noqa: ARG001
     """Answer an error of the library with its status, as `{"error": code, "message": sentence}`.
 
+    From status 500 on it is logged.
+
     Example:
         app.add_exception_handler(StreamkitError, error_response)
     """
     if not isinstance(error, StreamkitError):
         raise error
-    return JSONResponse(error_body(error), error.status)
+    return JSONResponse(*error_answer(error))
 
 
 async def _answer_empty(send: Send, status: int, headers: list[tuple[bytes, bytes]]) -> None:
