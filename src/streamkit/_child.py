@@ -22,7 +22,9 @@ from typing import Literal, TypeAlias
 from anyio import CancelScope, current_time, wait_readable
 from anyio.lowlevel import checkpoint
 
+from ._errors import StartFailed
 from ._lines import Line, LineDecoder
+from ._source import Feeding
 from ._spawn import Settings, has_living_members, own_group, spawn
 
 Reason: TypeAlias = Literal["exit", "timeout", "idle_timeout", "output_limit", "cancelled"]
@@ -46,10 +48,15 @@ class Child:
         self.over = False
         self._settings = settings
         self._popen = spawn(settings)
-        self._group = own_group(self._popen.pid)
-        self._selector = DefaultSelector()
-        # Only Linux tells by a descriptor that a process has ended; elsewhere it is polled.
-        self._pidfd = os.pidfd_open(self._popen.pid) if hasattr(os, "pidfd_open") else -1
+        try:
+            self._group = own_group(self._popen.pid)
+            self._selector = DefaultSelector()
+        except OSError as error:  # such as no descriptor left: nobody else would end it
+            self._popen.kill()
+            self._popen.communicate()
+            raise StartFailed("the system refused") from error
+        self._members: set[str] = set()
+        self._pidfd = _pidfd(self._popen.pid)
         self._outputs: dict[int, LineDecoder] = {}
         self._input = memoryview(settings.stdin or b"")
         self._bytes = 0
@@ -61,12 +68,12 @@ class Child:
         self._register()
 
     @property
-    def returncode(self) -> int:
-        """The exit code, or minus the signal, once it is over."""
-        return self._popen.returncode or 0
+    def returncode(self) -> int | None:
+        """The exit code, or minus the signal, once it is over; None if it could not be ended."""
+        return self._popen.returncode
 
-    async def read(self) -> Sequence[Line]:
-        """Return the next lines, after waiting for some; none means that it is over.
+    async def read(self, feeding: Feeding | None = None) -> Sequence[Line]:
+        """Return the next lines, after waiting for some; none when it is over, or its reader left.
 
         Cancelling a call loses nothing.
         """
@@ -86,6 +93,8 @@ class Child:
             if not ready and not self._is_finished(now):
                 with CancelScope(deadline=self._next_deadline(now)):
                     await wait_readable(self._selector.fileno())
+                if feeding is not None and feeding.left:
+                    break
         return []
 
     def stop(self, reason: Reason) -> None:
@@ -152,7 +161,7 @@ class Child:
             lines += self._read_output(fd, now)
             if fd not in self._outputs:
                 return lines
-        self.orphans = True
+        self.orphans = self._popen.returncode is not None
         return lines + self._close_output(fd)
 
     def _close_output(self, fd: int) -> list[Line]:
@@ -248,4 +257,15 @@ class Child:
                 os.killpg(self._group, number)
 
     def _is_living(self) -> bool:
-        return self._group is not None and has_living_members(self._group)
+        return self._group is not None and has_living_members(self._group, self._members)
+
+
+def _pidfd(pid: int) -> int:
+    """Return a descriptor that tells when a process has ended, or -1: then it is polled.
+
+    Only Linux has it, and old kernels and some sandboxes refuse it there.
+    """
+    try:
+        return os.pidfd_open(pid)
+    except (AttributeError, OSError):
+        return -1

@@ -67,6 +67,7 @@ class Handover:
         self._max_bytes = max_bytes
         self._max_items = max_items
         self._ready: list[bytes] = []
+        self._feeding: Feeding | None = None
         self._error: BaseException | None = None
         self._wake: Event | None = None
         self._room: Event | None = None
@@ -122,6 +123,8 @@ class Handover:
     def leave(self) -> None:
         """Say that nobody takes any more: the source is cancelled once, then closed."""
         self.left = True
+        if self._feeding is not None:
+            self._feeding.left = True
         self._scope.cancel()
 
     def stop(self) -> None:
@@ -130,7 +133,7 @@ class Handover:
         self._notify()
 
     async def _iterate(self, source: Source[T], encoder: Encoder[T]) -> None:
-        feeding = Feeding()
+        feeding = self._feeding = Feeding()
         feeding_now.set(feeding)
         async with entered(source, feeding) as things:
             if isinstance(things, Threaded):

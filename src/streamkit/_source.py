@@ -147,11 +147,14 @@ class Batched(AsyncIterator[T_co]):
 class Feeding:
     """The task that iterates a source, and what the library opened in it on the way."""
 
-    __slots__ = ("opened", "task")
+    __slots__ = ("left", "opened", "task")
 
     def __init__(self) -> None:
         """Remember the current task."""
         self.task = get_current_task().id
+        self.left = False
+        """Whether the reader has left. The one cancellation that says so may have met a timeout of
+        the source in the same moment, and been taken for it."""
         self.opened: list[_Closing] = []
 
     async def close(self) -> None:

@@ -81,8 +81,12 @@ def own_group(pid: int) -> int | None:
     return None if group == os.getpgrp() else group
 
 
-def has_living_members(group: int) -> bool:
-    """Look whether a group has processes that are not zombies waiting for somebody to reap them."""
+def has_living_members(group: int, known: set[str]) -> bool:
+    """Look whether a group has processes that are not zombies waiting for somebody to reap them.
+
+    `known` keeps who was found, for the next time: to look through all processes of a machine
+    takes milliseconds, and a group is asked for again and again while it is being stopped.
+    """
     try:
         os.killpg(group, 0)
     except ProcessLookupError:
@@ -91,12 +95,17 @@ def has_living_members(group: int) -> bool:
         return True
     if not Path("/proc/self/stat").exists():
         return True  # a system that does not tell; KILL and a short wait are the bound
-    return any(_is_living_member(group, pid) for pid in filter(str.isdigit, os.listdir("/proc")))
+    known.intersection_update([pid for pid in known if _is_living_member(group, pid)])
+    if not known:
+        everybody = filter(str.isdigit, os.listdir("/proc"))
+        known.update(pid for pid in everybody if _is_living_member(group, pid))
+    return bool(known)
 
 
 def _is_living_member(group: int, pid: str) -> bool:
     try:
-        stat = Path("/proc", pid, "stat").read_bytes()
+        with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:
+            stat = file.read(512)
     except OSError:
         return False  # gone meanwhile
     # "pid (name) state parent group …"; the name may hold anything, also a parenthesis.

@@ -13,9 +13,10 @@ import pytest
 from streamkit.sources.process import stream_process
 
 from ..sources._commands import ends, is_running, sh
-from ._client import SOON, WAYS, Exchange, Server
+from ._client import SOON, WAIT, WAYS, Exchange, Server
 from ._run import Run
 from ._scenarios import SECRET, scenario
+from .test_adapters_sharing import MAX_LATENCY, latency
 
 
 @scenario()
@@ -56,6 +57,19 @@ def test_a_client_that_leaves_ends_the_command_and_what_it_started(
     leave(exchange)
     assert all(ends(pid, within=SOON) for pid in pids)
     assert exchange.run.over.wait(SOON)
+
+
+@pytest.mark.slow  # a hundred commands
+def test_a_hundred_quiet_commands_take_nothing_from_other_requests(server: Server) -> None:
+    exchanges = [server.get("/text/quiet-command") for _ in range(100)]
+    for exchange in exchanges:
+        exchange.read_until(b"\n")
+    assert latency(server, "/plain") < MAX_LATENCY
+    assert latency(server, "/plain-in-thread") < MAX_LATENCY
+    for exchange in exchanges:
+        exchange.leave()
+    for exchange in exchanges:
+        assert exchange.run.over.wait(WAIT)
 
 
 def test_a_command_that_ends_is_a_complete_response(server: Server) -> None:

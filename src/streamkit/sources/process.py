@@ -29,7 +29,7 @@ from .._errors import (
 )
 from .._event import Event, Typed
 from .._lines import MAX_LINE, Line
-from .._source import Batched, register
+from .._source import Batched, Feeding, feeding_now, register
 from .._spawn import Settings
 
 Argument: TypeAlias = str | os.PathLike[str]
@@ -59,9 +59,9 @@ class Options(TypedDict, total=False):
 class Exit(Typed):
     """How a command ended: always the last item, and exactly once.
 
-    `code` is its exit code, or None when `signal` ended it. `reason` says who ended it: "exit", it
-    did so by itself; "timeout", "idle_timeout" or "output_limit", a limit was reached; "cancelled",
-    the reader left.
+    `code` is its exit code, or None when `signal` ended it, or when nothing could. `reason` says who
+    ended it: "exit", it did so by itself; "timeout", "idle_timeout" or "output_limit", a limit was
+    reached; "cancelled", the reader left, and so nobody is there to see it.
     `orphans`: processes that it had started were still there, and were stopped.
     """
 
@@ -205,6 +205,7 @@ class Process(Batched[Line | Exit]):
         self._settings = settings
         self._check = check
         self._child: Child | None = None
+        self._feeding: Feeding | None = None
         self._ended = False
         self._error: StreamkitError | None = None
         self._taken: deque[Line | Exit] = deque()
@@ -250,8 +251,10 @@ class Process(Batched[Line | Exit]):
             return []
         if self._child is None:
             self._child = Child(self._settings)
+            self._feeding = feeding_now.get()
             register(self)
-        if lines := await self._child.read():
+        lines = await self._child.read(self._feeding)
+        if lines or not self._child.over:
             return lines
         self._ended = True
         exit = _exit_of(self._child)
@@ -262,8 +265,8 @@ class Process(Batched[Line | Exit]):
 def _exit_of(child: Child) -> Exit:
     code = child.returncode
     return Exit(
-        code=code if code >= 0 else None,
-        signal=_signal_name(-code) if code < 0 else None,
+        code=code if code is not None and code >= 0 else None,
+        signal=_signal_name(-code) if code is not None and code < 0 else None,
         reason=child.reason,
         duration=round(child.ended - child.started, 3),
         orphans=child.orphans,
