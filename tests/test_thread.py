@@ -264,7 +264,8 @@ async def test_one_that_does_not_return_is_given_up_and_its_thread_ends_when_it_
     assert await anext(source) == "a"
     with pytest.raises(CleanupTimeout):
         await source.aclose()
-    [thread] = streamkit_threads()
+    thread = source._thread
+    assert thread is not None
     assert thread.daemon
     go.set()
     await wait_for(lambda: not thread.is_alive())
@@ -315,7 +316,8 @@ def test_a_thread_outlives_the_event_loop_without_a_complaint() -> None:
         return source
 
     source = anyio.run(abandon)
-    [thread] = streamkit_threads()
+    thread = source._thread
+    assert thread is not None
     go.set()
     thread.join(5)
     assert not thread.is_alive()

@@ -59,9 +59,9 @@ class Options(TypedDict, total=False):
 class Exit(Typed):
     """How a command ended: always the last item, and exactly once.
 
-    `code` is its exit code, or None when `signal` ended it, or when nothing could. `reason` says who
-    ended it: "exit", it did so by itself; "timeout", "idle_timeout" or "output_limit", a limit was
-    reached; "cancelled", the reader left, and so nobody is there to see it.
+    `code` is its exit code, or None when `signal` ended it, or when nothing could. `reason` says
+    who ended it: "exit", it did so by itself; "timeout", "idle_timeout" or "output_limit", a limit
+    was reached; "cancelled", the reader left, and so nobody is there to see it.
     `orphans`: processes that it had started were still there, and were stopped.
     """
 
