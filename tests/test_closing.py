@@ -17,7 +17,7 @@ from anyio import (
 )
 from anyio.lowlevel import checkpoint
 
-from streamkit import CleanupTimeout, ItemRefused, as_text, step
+from streamkit import CleanupTimeout, Encoder, ItemRefused, as_text, step
 from streamkit import _handover as handover_module
 from streamkit._handover import Handover
 from streamkit._source import feeding_now
@@ -73,8 +73,8 @@ class TestOnEveryWayOut:
     async def test_the_source_is_closed_when_an_item_is_refused(self, wrap: Any) -> None:
         source = Fountain("a", "b", wait=True)
 
-        class Refusing(type(as_text.encoder())):  # type: ignore[misc]
-            def one(self, item: object) -> bytes:
+        class Refusing(Encoder[str]):
+            def one(self, item: str) -> bytes:
                 raise ItemRefused("no")
 
         hand = Handover()
