@@ -17,9 +17,10 @@
     │   ├── CommandTimeout     a command took too long, or was silent for too long
     │   ├── OutputTooLarge     a command wrote more than it may
     │   └── EventTooLarge      an event stream we read exceeds the bound
+    ├── StreamError            what became of a stream that outlives its request
     └── ServerStopping         the server is shutting down; the reader may come back
 
-Each has a `status` (when nothing was sent yet) and a `code` (kebab-case, for programs). The class
+Those of streams that outlive their request are in `_stream_errors`. Each has a `status` (when nothing was sent yet) and a `code` (kebab-case, for programs). The class
 owns the sentence, the raiser passes facts. `str(error)` is safe to show to a browser.
 """
 
