@@ -7,14 +7,18 @@ import re
 import pytest
 
 import streamkit
-from streamkit import _errors
+from streamkit import _errors, _stream_errors
 from streamkit._errors import StreamkitError, told
 
 CLASSES = [
     value
-    for value in vars(_errors).values()
-    if isinstance(value, type) and issubclass(value, StreamkitError)
+    for module in (_errors, _stream_errors)
+    for value in vars(module).values()
+    if isinstance(value, type)
+    and issubclass(value, StreamkitError)
+    and value.__module__ == module.__name__
 ]
+TREES = f"{_errors.__doc__} {_stream_errors.__doc__}"
 
 
 @pytest.mark.parametrize("kind", CLASSES)
@@ -23,7 +27,7 @@ def test_each_error_has_a_status_a_kebab_case_code_and_a_place_in_the_tree(
 ) -> None:
     assert 400 <= kind.status < 600
     assert re.fullmatch(r"[a-z]+(-[a-z]+)*", kind.code)
-    assert f" {kind.__name__} " in (_errors.__doc__ or "") + " " or kind is StreamkitError
+    assert f" {kind.__name__} " in TREES or kind is StreamkitError
 
 
 def test_codes_are_unique() -> None:

@@ -12,20 +12,33 @@ import pytest
 import streamkit
 
 PUBLIC = {
+    "Claim",
     "CleanupTimeout",
     "CommandFailed",
     "CommandNotFound",
     "CommandTimeout",
+    "CursorLost",
     "Encoder",
     "Event",
     "EventTooLarge",
+    "ExpiredStream",
+    "Following",
     "Format",
+    "Head",
+    "History",
+    "HistoryEvent",
+    "InvalidCursor",
     "InvalidEvent",
+    "InvalidName",
     "ItemRefused",
     "Line",
+    "MemoryStore",
     "MissingDependency",
     "NotASource",
+    "NotRunning",
     "OutputTooLarge",
+    "Overflow",
+    "Page",
     "ReservedType",
     "SSEDecoder",
     "ServerStopping",
@@ -33,27 +46,49 @@ PUBLIC = {
     "SourceCancelled",
     "SourceError",
     "StartFailed",
+    "Statistics",
+    "Status",
+    "Store",
+    "StoreAway",
+    "Stream",
+    "StreamCancelled",
+    "StreamEnded",
+    "StreamError",
+    "StreamExists",
+    "StreamFailed",
+    "StreamLost",
+    "StreamOrphaned",
     "StreamkitError",
+    "Streams",
+    "UnknownStore",
+    "UnknownStream",
     "UnsafeArgument",
     "UsageError",
     "as_bytes",
+    "as_event_jsonl",
     "as_jsonl",
     "as_sse",
     "as_text",
     "encode_sse",
     "open_source",
     "step",
+    "stream_name",
 }
 
 MODULES = {
     "streamkit.adapters.aiohttp": {"error_response", "respond"},
     "streamkit.adapters.fastapi": {"StreamResponse", "error_response"},
     "streamkit.adapters.starlette": {"StreamResponse", "error_response"},
+    "streamkit.logs": {"Level", "LogHandler", "LogRecord", "Progress", "ProgressTracker"},
+    "streamkit.sinks.event_jsonl": {"as_event_jsonl"},
     "streamkit.sinks.jsonl": {"as_jsonl"},
+    "streamkit.sinks.memory": {"MemoryStore"},
+    "streamkit.sinks.sqlite": {"SQLiteStore"},
     "streamkit.sinks.sse": {"as_sse"},
     "streamkit.sinks.text": {"as_bytes", "as_text"},
     "streamkit.sources.echo": {"stream_echo"},
     "streamkit.sources.process": {"Exit", "only", "option", "stream_process", "stream_shell"},
+    "streamkit.testing": {"FaultyStore", "StoreBroken", "check_store"},
     "streamkit.sources.tick": {"stream_every"},
 }
 
@@ -79,7 +114,7 @@ def test_each_module_exports_what_is_listed(module: str) -> None:
 def test_the_import_path_says_which_dependency_you_take(package: str) -> None:
     code = f"import streamkit.{package} as p; print([n for n in vars(p) if n[0] != '_'])"
     printed = run(code)
-    expected = "['text', 'sse', 'jsonl']" if package == "sinks" else "[]"
+    expected = "['text', 'sse', 'jsonl', 'event_jsonl', 'memory']" if package == "sinks" else "[]"
     assert sorted(eval(printed)) == sorted(eval(expected))
 
 

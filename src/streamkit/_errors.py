@@ -20,8 +20,9 @@
     ├── StreamError            what became of a stream that outlives its request
     └── ServerStopping         the server is shutting down; the reader may come back
 
-Those of streams that outlive their request are in `_stream_errors`. Each has a `status` (when nothing was sent yet) and a `code` (kebab-case, for programs). The class
-owns the sentence, the raiser passes facts. `str(error)` is safe to show to a browser.
+Those of streams that outlive their request are in `_stream_errors`. Each has a `status` (when
+nothing was sent yet) and a `code` (kebab-case, for programs). The class owns the sentence, the
+raiser passes facts. `str(error)` is safe to show to a browser.
 """
 
 from __future__ import annotations

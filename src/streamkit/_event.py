@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = ("RESERVED_TYPES", "Event", "Typed", "check_source_event", "decoded_event")
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from ._errors import InvalidEvent, ReservedType
 from ._json import to_json
@@ -64,6 +65,9 @@ class Typed:
 
     __slots__ = ()
 
+    kind: ClassVar[str] = "json"
+    """What a store notes of it, so that a follower gets the text that a request would."""
+
     def to_text(self) -> str:
         """Return what `as_text` writes; empty for nothing."""
         raise NotImplementedError
@@ -71,6 +75,10 @@ class Typed:
     def to_event(self) -> Event | None:
         """Return what an event stream sends; None for nothing."""
         raise NotImplementedError
+
+    def to_kept(self) -> Event | None:
+        """Return what a store keeps; None for nothing. Its data may hold more than is sent."""
+        return self.to_event()
 
 
 def check_source_event(event: Event) -> None:

@@ -5,10 +5,14 @@ from __future__ import annotations
 __all__ = ("Encoder", "Format")
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+
+from ._kept import KeptEvent, kept_event
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+
+    from ._event import Event
 
 T_contra = TypeVar("T_contra", contravariant=True)
 
@@ -48,6 +52,29 @@ class Encoder(Generic[T_contra]):
         """Return what says that the stream failed; None when only a cut connection can."""
         return None
 
+    # For a stream that is followed.
+
+    def kept(self, line: bytes, id: str) -> bytes:
+        """Return a kept event: the line that the store has of it, and its id."""
+        return self.one(cast("T_contra", kept_event(line, id)))
+
+    def notice(self, event: Event) -> bytes | None:  # noqa: ARG002 - for formats that tell
+        """Return a gap, or a reset; None when only a cut connection can tell."""
+        return None
+
+    def last(self, event: KeptEvent) -> bytes | None:
+        """Return how the stream ended; None when only a cut connection can tell."""
+        facts = cast("dict[str, Any]", event.data)
+        if event.type == "end":
+            return self.end(facts["count"])
+        if event.type == "error":
+            return self.error(facts["code"], facts["message"])
+        return None
+
+    def come_back(self, retry: int) -> bytes:  # noqa: ARG002 - for formats that tell
+        """Return the wish that a client that loses the connection waits `retry` milliseconds."""
+        return b""
+
 
 @dataclass(frozen=True, slots=True)
 class Format(Generic[T_contra]):
@@ -60,6 +87,9 @@ class Format(Generic[T_contra]):
     name: str
     media_type: str
     encoder: Callable[[], Encoder[T_contra]]
+    shared: bool = False
+    """Whether its encoder makes the same of a kept event whatever came before, so that an event is
+    encoded once for all who follow."""
 
     def __repr__(self) -> str:
         """Return the name under which it is imported."""

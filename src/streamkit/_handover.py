@@ -58,6 +58,10 @@ class Handover:
         """Make an empty one; call this inside the event loop."""
         self.count = 0
         """How many items were taken."""
+        self.opened = Event()
+        """Set when the source was entered, or could not be."""
+        self.iterated = False
+        """Whether it was entered."""
         self.ended = False
         """Whether the source has ended or failed, and was closed."""
         self.left = False
@@ -98,6 +102,7 @@ class Handover:
             if self.left and failed:
                 logger.error("a source failed while it was closed", exc_info=error)
             self._error, self.ended = error, True
+            self.opened.set()
             self._notify()
 
     async def take(self) -> bytes:
@@ -120,6 +125,16 @@ class Handover:
             raise self._error
         return batch
 
+    @property
+    def over(self) -> bool:
+        """Tell whether the source has ended and all was taken."""
+        return self.ended and not self._ready
+
+    @property
+    def full(self) -> bool:
+        """Tell whether the source waits for room."""
+        return self._room is not None
+
     def leave(self) -> None:
         """Say that nobody takes any more: the source is cancelled once, then closed."""
         self.left = True
@@ -136,6 +151,10 @@ class Handover:
         feeding = self._feeding = Feeding()
         feeding_now.set(feeding)
         async with entered(source, feeding) as things:
+            if isinstance(things, Batched):
+                await things.open()
+            self.iterated = True
+            self.opened.set()
             if isinstance(things, Threaded):
                 await self._gather(_one_by_one(things.encoded(encoder.one)), bytes)
             elif isinstance(things, Batched):

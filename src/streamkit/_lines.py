@@ -33,6 +33,8 @@ class Line(str, Typed):
 
     __slots__ = ("cut", "overwritten", "partial", "stream")
 
+    kind = "line"
+
     stream: str
     overwritten: bool
     partial: bool
@@ -86,6 +88,17 @@ class Line(str, Typed):
         if self.partial:
             return None
         return Event(data={"text": str(self), "stream": self.stream} if self.stream else str(self))
+
+    def to_kept(self) -> Event | None:
+        """Return the text and how it came, as far as that is not as usual."""
+        if self.partial:
+            return None
+        came = {
+            name: value
+            for name in ("stream", "overwritten", "cut")
+            if (value := getattr(self, name))
+        }
+        return Event(data={"text": str(self), **came} if came else str(self))
 
 
 class Lines(Sequence[Line]):

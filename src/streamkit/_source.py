@@ -138,6 +138,9 @@ class Step(AsyncIterator[T_co]):
 class Batched(AsyncIterator[T_co]):
     """A source of the library that hands on what it read in one go, as it is."""
 
+    async def open(self) -> None:
+        """Get what the items come from, such as a process; without it, the first item does."""
+
     @abstractmethod
     def batches(self) -> AsyncIterator[Sequence[T_co]]:
         """Yield items in batches."""

@@ -76,6 +76,9 @@ class Page(NamedTuple):
 class Store(Protocol):
     """Keep the log of each stream. An optional `__aenter__` and `__aexit__` open and close it."""
 
+    durable: bool
+    """Whether what it acknowledged outlives the process."""
+
     async def claim(self, claim: Claim, over: Over) -> Head | None:
         """Become the writer, and return the head as it then is; None when there is no stream.
 

@@ -14,13 +14,17 @@ StreamError            what became of a stream
 ├── StreamFailed       its source failed: the follower has all it wrote before
 ├── StreamCancelled    somebody cancelled it
 ├── StreamOrphaned     its producer vanished
+├── CursorLost         what a follower missed cannot be told in its format
 ├── StreamLost         its producer may not write any more
 └── StoreAway          the store does not answer
+
+As in `_errors`, the class owns the sentence, and `str(error)` is safe to show to a browser.
 """
 
 from __future__ import annotations
 
 __all__ = (
+    "CursorLost",
     "ExpiredStream",
     "InvalidCursor",
     "InvalidName",
@@ -182,6 +186,16 @@ class StreamOrphaned(StreamError):
 
     def __init__(self) -> None:
         super().__init__("the producer of the stream vanished before its end")
+
+
+class CursorLost(StreamError):
+    """Say that a follower missed events, in a format that has no words for it."""
+
+    status = 410
+    code = "cursor-lost"
+
+    def __init__(self) -> None:
+        super().__init__("events that this reader has not seen are gone; start from the beginning")
 
 
 class StreamLost(StreamError):

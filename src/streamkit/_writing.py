@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ("Client", "Left", "Stuck", "Timing", "write_stream")
+__all__ = ("GONE", "Client", "Left", "Stuck", "Timing", "write_stream")
 
 import logging
 from collections.abc import Awaitable
@@ -31,7 +31,7 @@ T = TypeVar("T")
 logger = logging.getLogger("streamkit")
 
 # What a server, or a middleware in between, raises when nobody is there to write to.
-_GONE = (OSError, BrokenResourceError, ClosedResourceError)
+GONE = (OSError, BrokenResourceError, ClosedResourceError)
 
 
 class Client(Protocol):
@@ -115,7 +115,7 @@ async def write_stream(
             writing.hand.leave()
         tasks.cancel_scope.cancel()
     if writing.complete:
-        with move_on_after(timing.send_timeout), suppress(*_GONE):
+        with move_on_after(timing.send_timeout), suppress(*GONE):
             await client.finish()
     elif failure is not None and not isinstance(failure, Left):
         if client.started:
@@ -218,7 +218,7 @@ class _Writing:
         self.broken = True
         try:
             await sending
-        except _GONE as error:
+        except GONE as error:
             if not self.scope.cancel_called:  # or it was given up before it went
                 self.gone = True
             raise Left from error

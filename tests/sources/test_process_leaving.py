@@ -169,7 +169,7 @@ async def test_the_cleanup_of_a_command_may_write_much() -> None:
 async def test_a_command_that_does_not_end_when_asked_is_killed_after_the_grace() -> None:
     process = sh("trap '' TERM; echo $$; exec sleep 60", grace=0.3)
     pid = int(await first(process))
-    assert 0.3 <= await leave(process) < 1.3
+    assert 0.29 < await leave(process) < 1.3  # a timer may be early by a breath
     assert not is_running(pid)
 
 

@@ -15,7 +15,9 @@ from typing import TypeVar
 
 from anyio import sleep, wait_readable
 
+from .._answering import answer_following
 from .._errors import MissingDependency, StreamkitError, told
+from .._following import Following
 from .._format import Format
 from .._source import Source, check_source, close
 from .._web import GONE_STATUS, error_answer, seen_the_end, stream_headers
@@ -53,6 +55,10 @@ async def respond(
     for never). A client that takes nothing for `send_timeout` seconds is given up, and its
     connection freed. On every way out the source is closed before this returns.
 
+    What `streams.follow` returns is followed from where the client was: its `Last-Event-ID`, or
+    `?after=` of the URL. A stream that is unknown is a 404, one that has expired a 410, and the
+    answer is 204 when the client has seen all of it.
+
     Example:
         async def get_words(request: web.Request) -> web.StreamResponse:
             return await respond(request, words(), as_sse)
@@ -63,12 +69,24 @@ async def respond(
     if request.method == "HEAD":
         await close(source)
         return web.Response(status=status_code, headers=own)
-    if seen_the_end(format, request.headers.get("Last-Event-ID")):
+    last_event_id = request.headers.get("Last-Event-ID")
+    following = source if isinstance(source, Following) else None
+    if following is None and seen_the_end(format, last_event_id):
         await close(source)
         return web.Response(status=204)
     client = _Client(request, web.StreamResponse(status=status_code, headers=own))
     try:
-        await write_stream(client, source, format, timing)
+        if following is None:
+            await write_stream(client, source, format, timing)
+        elif not await answer_following(
+            client,
+            following,
+            format,
+            timing,
+            last_event_id=last_event_id,
+            after=request.query.get("after"),
+        ):
+            return web.Response(status=204)
     except Left as left:
         if isinstance(left, Stuck) and request.transport is not None:
             request.transport.abort()

@@ -12,7 +12,9 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import NoReturn, TypeVar
 
+from .._answering import answer_following
 from .._errors import MissingDependency, StreamkitError
+from .._following import Following
 from .._format import Format
 from .._source import Source, check_source, close
 from .._web import GONE_STATUS, error_answer, seen_the_end, stream_headers
@@ -20,7 +22,7 @@ from .._writing import Left, Timing, write_stream
 
 try:
     from starlette.background import BackgroundTask
-    from starlette.datastructures import Headers
+    from starlette.datastructures import Headers, QueryParams
     from starlette.requests import Request
     from starlette.responses import JSONResponse, Response
     from starlette.types import Receive, Scope, Send
@@ -38,6 +40,10 @@ class StreamResponse(Response):
     is the format's error. `keep_alive` seconds of silence bring a comment (event streams only;
     None for never), and a client that takes nothing for `send_timeout` seconds is given up. On
     every way out the source is closed, before the background task and yield-dependencies.
+
+    What `streams.follow` returns is followed from where the client was: its `Last-Event-ID`, or
+    `?after=` of the URL. A stream that is unknown answers 404, one that has expired 410, and 204
+    when the client has seen all of it.
 
     Example:
         @app.get("/words")
@@ -76,7 +82,7 @@ class StreamResponse(Response):
         elif seen_the_end(self._format, Headers(scope=scope).get("last-event-id")):
             await self._answer_unopened(send, 204)
         else:
-            await self._stream(receive, send)
+            await self._stream(scope, receive, send)
         if self.background is not None:
             await self.background()
 
@@ -85,10 +91,20 @@ class StreamResponse(Response):
         headers = [] if status == 204 else self.raw_headers
         await _answer_empty(send, status, headers)
 
-    async def _stream(self, receive: Receive, send: Send) -> None:
+    async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
         client = _Client(receive, send, self.status_code, self.raw_headers)
         try:
-            await write_stream(client, self._source, self._format, self._timing)
+            if not isinstance(self._source, Following):
+                await write_stream(client, self._source, self._format, self._timing)
+            elif not await answer_following(
+                client,
+                self._source,
+                self._format,
+                self._timing,
+                last_event_id=Headers(scope=scope).get("last-event-id"),
+                after=QueryParams(scope["query_string"]).get("after"),
+            ):
+                await _answer_empty(send, 204, [])
         except Left:
             if not client.started:  # nobody reads it, but middleware wants to see an answer
                 await _answer_empty(send, GONE_STATUS, [])

@@ -11,16 +11,16 @@ from .._json import to_json
 
 class _JsonLines(Encoder[object]):
     def one(self, item: object) -> bytes:
-        if isinstance(item, Event):
-            check_source_event(item)
-            item = item.data
-        elif isinstance(item, Typed):
+        if isinstance(item, Typed):
             event = item.to_event()
             if event is None or event.type != "message":  # structure, such as an exit
                 return b""
             item = event.data
+        elif isinstance(item, Event):
+            check_source_event(item)
+            item = item.data
         return to_json(item) + b"\n"
 
 
-as_jsonl: Format[object] = Format("as_jsonl", "application/jsonl", _JsonLines)
+as_jsonl: Format[object] = Format("as_jsonl", "application/jsonl", _JsonLines, shared=True)
 """JSON lines: each item is one, a `str` as a JSON string. A failure cuts the connection."""

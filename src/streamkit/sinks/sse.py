@@ -4,13 +4,15 @@ from __future__ import annotations
 
 __all__ = ("as_sse",)
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from .._errors import ItemRefused, ServerStopping
 from .._event import Event, Typed, check_source_event
 from .._format import Encoder, Format
-from .._json import to_json
+from .._json import to_json, to_utf8
+from .._kept import KeptEvent, kept_event, split_line
 from .._lines import Lines
 from .._sse import encode_comment, encode_sse, encode_text
 from .._web import END_ID, EVENT_STREAM
@@ -52,10 +54,30 @@ class _Events(Encoder[object]):
         id = "" if code == ServerStopping.code else END_ID
         return _last("error", {"state": "error", "code": code, "message": message}, id)
 
+    def kept(self, line: bytes, id: str) -> bytes:
+        type, kind, _, data = split_line(line)
+        block = b"" if type == b'"message"' else b"event: %b\n" % to_utf8(json.loads(type))
+        if data.startswith(b'"') or kind == b"line":
+            # Text goes as it is, not as JSON; and a line may hold more than is sent.
+            text = kept_event(line, "").data if b"\\" in data or data[:1] == b"{" else None
+            if text is not None:
+                return block + encode_sse(Event(data=text, id=id))
+            data = data[1:-1]
+        return b"%bdata: %b\nid: %b\n\n" % (block, data, id.encode())
+
+    def notice(self, event: Event) -> bytes:
+        return encode_sse(event)
+
+    def last(self, event: KeptEvent) -> bytes:
+        return encode_sse(event)
+
+    def come_back(self, retry: int) -> bytes:
+        return b"retry: %d\n" % retry
+
 
 def _last(type: str, data: dict[str, object], id: str) -> bytes:
     return encode_sse(Event(type, data, id=id))
 
 
-as_sse: Format[object] = Format("as_sse", f"{EVENT_STREAM}; charset=utf-8", _Events)
+as_sse: Format[object] = Format("as_sse", f"{EVENT_STREAM}; charset=utf-8", _Events, shared=True)
 """Server-sent events: text as it is, other values as JSON; then `event: end`, or `event: error`."""

@@ -32,11 +32,11 @@ class _Text(Encoder[object]):
             self._cut = bool(self._decoder.getstate()[0])
             return text.encode()
         rest = self._rest() if self._cut else b""
-        if isinstance(item, Event):
+        if isinstance(item, Typed):
+            item = item.to_text()
+        elif isinstance(item, Event):
             check_source_event(item)
             item = item.data
-        elif isinstance(item, Typed):
-            item = item.to_text()
         return rest + (to_utf8(item) if isinstance(item, str) else to_json(item) + b"\n")
 
     def batch(self, items: Sequence[object]) -> Iterable[bytes]:
@@ -46,6 +46,12 @@ class _Text(Encoder[object]):
 
     def end(self, count: int) -> bytes:  # noqa: ARG002
         return self._rest()
+
+    def notice(self, event: Event) -> bytes | None:
+        match event:
+            case Event(type="gap", data={"missed": int(missed)}):
+                return b"--- %d events are no longer kept ---\n" % missed
+        return None
 
     def _rest(self) -> bytes:
         self._cut = False
@@ -63,7 +69,7 @@ class _Raw(Encoder[_Bytes | str]):
         raise ItemRefused(f"as_bytes takes bytes and text, not {type(item).__name__}")
 
 
-as_text: Format[object] = Format("as_text", "text/plain; charset=utf-8", _Text)
+as_text: Format[object] = Format("as_text", "text/plain; charset=utf-8", _Text, shared=True)
 """Plain text: a `str` as it is, other values as JSON lines. A failure cuts the connection."""
 
 as_bytes: Format[_Bytes | str] = Format("as_bytes", "application/octet-stream", _Raw)

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from signal import Signals
-from typing import Literal, TypeAlias, TypedDict
+from typing import ClassVar, Literal, TypeAlias, TypedDict
 
 from anyio import CancelScope, current_time
 from anyio.lowlevel import checkpoint
@@ -39,7 +39,7 @@ CLOSE_TIMEOUT = 2.0
 
 
 class Options(TypedDict, total=False):
-    """What `stream_process` and `stream_shell` take alike."""
+    """What both functions take alike."""
 
     stderr: Literal["merge", "tag", "drop"]
     stdin: str | bytes | None
@@ -64,6 +64,8 @@ class Exit(Typed):
     was reached; "cancelled", the reader left, and so nobody is there to see it.
     `orphans`: processes that it had started were still there, and were stopped.
     """
+
+    kind: ClassVar[str] = "exit"
 
     code: int | None
     signal: str | None
@@ -202,8 +204,7 @@ class Process(Batched[Line | Exit]):
 
     def __init__(self, settings: Settings, *, check: bool) -> None:
         """Nothing is started yet."""
-        self._settings = settings
-        self._check = check
+        self._settings, self._check = settings, check
         self._child: Child | None = None
         self._feeding: Feeding | None = None
         self._ended = False
@@ -220,6 +221,11 @@ class Process(Batched[Line | Exit]):
             await checkpoint()
         return self._taken.popleft()
 
+    async def open(self) -> None:
+        """Start the command."""
+        if not self._ended:
+            self._started()
+
     async def batches(self) -> AsyncGenerator[Sequence[Line | Exit], None]:
         """Yield what was read in one go."""
         while batch := await self._next():
@@ -233,7 +239,7 @@ class Process(Batched[Line | Exit]):
     async def aclose(self) -> None:
         """Stop the command and its group, and return when they are gone."""
         self._ended = True
-        if self._child is None or self._child.over:
+        if self.closed or self._child is None:
             return
         deadline = current_time() + self._settings.grace + CLOSE_TIMEOUT
         with CancelScope(shield=True, deadline=deadline):
@@ -249,17 +255,19 @@ class Process(Batched[Line | Exit]):
             if error is not None:
                 raise error
             return []
-        if self._child is None:
-            self._child = Child(self._settings)
-            self._feeding = feeding_now.get()
-            register(self)
-        lines = await self._child.read(self._feeding)
-        if lines or not self._child.over:
+        child = self._started()
+        lines = await child.read(self._feeding)
+        if lines or not child.over:
             return lines
-        self._ended = True
-        exit = _exit_of(self._child)
+        self._ended, exit = True, _exit_of(child)
         self._error = _error_of(exit, self._settings, check=self._check)
         return [exit]
+
+    def _started(self) -> Child:
+        if self._child is None:
+            self._child, self._feeding = Child(self._settings), feeding_now.get()
+            register(self)
+        return self._child
 
 
 def _exit_of(child: Child) -> Exit:

@@ -1,0 +1,217 @@
+"""`Follower`: the loop of one reader of a stream, over the tail and the store.
+
+What the tail has is taken from there, as bytes that all followers share; the rest is read from the
+store, page by page. Nothing is handed over between the two, so nothing can be lost there.
+"""
+
+from __future__ import annotations
+
+__all__ = ("EventFollower", "Follower", "FrameFollower")
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, Generic, TypeVar
+
+from anyio import sleep
+
+from ._cursor import START, Cursor, format_cursor, is_valid, token_at
+from ._format import Format
+from ._kept import KeptEvent, kept_event, make_kept
+from ._store import Head
+from ._stream_errors import CursorLost, StoreAway
+from ._tail import ids
+from ._tails import PAGE, Tails
+
+V = TypeVar("V", bytes, list[KeptEvent])
+
+# Before another look at a store that is away, or behind what its producer knows.
+RETRY_PAUSE = 0.2
+
+
+class Follower(ABC, Generic[V]):
+    """Where somebody stands in a stream, and what comes next. `leave()` on every way out."""
+
+    _nothing: V
+
+    def __init__(
+        self, tails: Tails, name: str, cursor: Cursor, head: Head, keep_alive: float | None = None
+    ) -> None:
+        """`head` was just read."""
+        self.ended = False
+        """Whether nothing comes any more: `last` says why; without it one may come back."""
+        self.last: KeptEvent | None = None
+        self.tails = tails
+        self.name = name
+        self.bay = (tail := tails.attach(name, head)).bay(keep_alive)
+        self.bay.places += 1
+        self._tail = tail
+        self._pings = self.bay.pings
+        self._seq = cursor.seq
+        self._head = head  # as of the claim under which the last seen event was written
+        self._lost = not is_valid(cursor, head)
+        self._left = False
+
+    async def take(self) -> V:
+        """Return what comes next, after waiting for it; nothing when a keep-alive is due, or ended.
+
+        Cancelling a call loses nothing.
+        """
+        while True:
+            event = self.bay.event  # before looking: what comes meanwhile sets it
+            if found := self._ready():
+                return found
+            if self.ended:
+                return self._nothing
+            if self._tail.seq > self._seq:
+                if found := await self._page():
+                    return found
+            elif self._pings != self.bay.pings:
+                self._pings = self.bay.pings
+                return self._nothing
+            else:
+                await event.wait()
+
+    @property
+    def gone(self) -> bool:
+        """Tell whether the stream was deleted, or has expired."""
+        return self._tail.gone
+
+    def leave(self) -> None:
+        """Follow no more."""
+        if not self._left:
+            self._left = True
+            self.bay.places -= 1
+            self.tails.detach(self._tail)
+
+    def _ready(self) -> V | None:
+        tail, head = self._tail, self._tail.head
+        if head is None or tail.gone or self.tails.stopping:
+            self.ended = True
+            return None
+        if self._lost or head.epoch != self._head.epoch or head.life != self._head.life:
+            return self._judge(head)
+        if tail.seq > self._seq:
+            if tail.last is not None and self._seq == tail.seq - 1:
+                self._end(tail.last)
+                return None
+            if found := self._from_tail():
+                value, self._seq = found
+                return value
+        elif head.state != "open":
+            self.ended = True  # it had the last event already
+        return None
+
+    def _judge(self, head: Head) -> V | None:
+        """Compare with a new head: go on where nothing was lost, else start again and say so."""
+        seq, old, self._head = self._seq, self._head, head
+        place = Cursor(token_at(old, seq), seq) if seq else START
+        if not self._lost and old.life == head.life and is_valid(place, head):
+            return None
+        self._lost = False
+        self._seq = head.first - 1
+        return self._notice("reset", {"first": head.first})
+
+    async def _page(self) -> V | None:
+        """Read what is not here any more."""
+        tail = self._tail
+        try:
+            page = await self.tails.store.read(tail.name, self._seq, PAGE)
+        except StoreAway:
+            await sleep(RETRY_PAUSE)
+            return None
+        if page is None:
+            tail.lose()
+            return None
+        head, lines = page
+        if head.epoch != self._head.epoch or head.life != self._head.life:
+            self.tails.saw(tail, head)  # what it means is judged when the tail knows it
+        elif head.first > self._seq + 1:
+            missed, self._seq = head.first - 1 - self._seq, head.first - 1
+            return self._notice("gap", {"first": head.first, "missed": missed})
+        elif lines:
+            return self._paged(head, lines)
+        await sleep(
+            RETRY_PAUSE
+        )  # the store forgot what is ahead of us; its producer writes it again
+        return None
+
+    def _paged(self, head: Head, lines: list[bytes]) -> V | None:
+        after, self._seq = self._seq, self._seq + len(lines)
+        if head.state != "open" and self._seq == head.tail:
+            last = kept_event(lines.pop(), format_cursor(head, self._seq))
+            if not lines:
+                self._end(last)
+                return None
+            self._seq -= 1
+        return self._made(lines, head, after)
+
+    def _end(self, last: KeptEvent) -> None:
+        self.last, self.ended = last, True
+
+    @abstractmethod
+    def _from_tail(self) -> tuple[V, int] | None:
+        """Return what the tail has, and up to which number; None when it is not there."""
+
+    @abstractmethod
+    def _made(self, lines: Sequence[bytes], head: Head, after: int) -> V:
+        """Return lines of a page."""
+
+    @abstractmethod
+    def _notice(self, type: str, facts: dict[str, object]) -> V:
+        """Return a gap or a reset."""
+
+
+class FrameFollower(Follower[bytes]):
+    """Follow as the bytes of a format."""
+
+    _nothing = b""
+
+    def __init__(
+        self,
+        tails: Tails,
+        name: str,
+        cursor: Cursor,
+        head: Head,
+        *,
+        format: Format[Any],
+        keep_alive: float | None,
+    ) -> None:
+        """Make the encoder; a format without comments has no keep-alive."""
+        self.encoder = format.encoder()
+        self._format = format
+        super().__init__(tails, name, cursor, head, keep_alive if self.encoder.keep_alive else None)
+
+    def _from_tail(self) -> tuple[bytes, int] | None:
+        if self._format.shared:
+            return self._tail.encoded(self._seq, self._format)
+        lines = self._tail.lines(self._seq)
+        if lines is None or self._tail.head is None:
+            return None
+        return self._made(lines, self._tail.head, self._seq), self._seq + len(lines)
+
+    def _made(self, lines: Sequence[bytes], head: Head, after: int) -> bytes:
+        return b"".join(map(self.encoder.kept, lines, ids(head, after + 1, len(lines))))
+
+    def _notice(self, type: str, facts: dict[str, object]) -> bytes:
+        notice = self.encoder.notice(make_kept(type, facts))
+        if notice is None:
+            raise CursorLost
+        return notice
+
+
+class EventFollower(Follower[list[KeptEvent]]):
+    """Follow as events."""
+
+    _nothing = []  # noqa: RUF012 - nobody writes to it
+
+    def _from_tail(self) -> tuple[list[KeptEvent], int] | None:
+        lines = self._tail.lines(self._seq)
+        if lines is None or self._tail.head is None:
+            return None
+        return self._made(lines, self._tail.head, self._seq), self._seq + len(lines)
+
+    def _made(self, lines: Sequence[bytes], head: Head, after: int) -> list[KeptEvent]:
+        return list(map(kept_event, lines, ids(head, after + 1, len(lines))))
+
+    def _notice(self, type: str, facts: dict[str, object]) -> list[KeptEvent]:
+        return [make_kept(type, facts)]

@@ -1,0 +1,154 @@
+"""`Following`: a stream from a cursor on, as often as one likes. Replay and live are one loop."""
+
+from __future__ import annotations
+
+__all__ = ("Following", "ended_badly")
+
+from collections import deque
+from collections.abc import AsyncIterable, AsyncIterator
+from typing import Any, NoReturn, cast
+
+from ._cursor import START, Cursor, is_valid, parse_cursor
+from ._errors import ServerStopping
+from ._event import Event
+from ._follower import EventFollower, FrameFollower
+from ._format import Format
+from ._kept import KeptEvent
+from ._source import register
+from ._store import Head
+from ._stream_errors import (
+    ExpiredStream,
+    InvalidCursor,
+    StreamCancelled,
+    StreamError,
+    StreamFailed,
+    StreamOrphaned,
+    UnknownStream,
+)
+from ._tails import Tails
+
+
+class Following(AsyncIterable[Event]):
+    """Follow a stream from a cursor on: every event once, in order, then its end.
+
+    Iterate it for its events: `end` ends the loop; a stream that failed, was cancelled, or whose
+    producer vanished raises `StreamFailed`, `StreamCancelled`, `StreamOrphaned`, after all events.
+    Events that are no longer kept come as one `gap`; and a `reset` says that the stream is not
+    the one that the cursor was made for, and starts again. Each iteration starts at the cursor.
+
+    Give it to a response and the client may leave and come back: its `Last-Event-ID` is read.
+
+    Example:
+        async def show(name: str) -> None:
+            async for event in streams.follow(name):
+                print(event.id, event.data)
+    """
+
+    def __init__(self, tails: Tails, name: str, after: str) -> None:
+        """`Streams.follow` makes it."""
+        self.name = name
+        """The name of the stream."""
+        self.after = after
+        """The cursor it starts from; empty for the beginning."""
+        self._tails = tails
+
+    def __aiter__(self) -> _Reading:
+        """Start to read at the cursor."""
+        return _Reading(self)
+
+    async def reader(self) -> EventFollower:
+        """Return who follows as events."""
+        cursor = parse_cursor(self.after)
+        return EventFollower(self._tails, self.name, cursor, await self._head(cursor))
+
+    async def answer(
+        self,
+        format: Format[Any],
+        *,
+        last_event_id: str | None,
+        after: str | None,
+        keep_alive: float | None,
+    ) -> FrameFollower | None:
+        """Return who follows for one response; None when the client has seen all of it.
+
+        What the browser's `EventSource` sends by itself wins over the URL, which it repeats. A
+        cursor in the URL that is none is refused; one in the header is told that it is not valid.
+        """
+        try:
+            cursor = parse_cursor(last_event_id or after or self.after)
+        except InvalidCursor:
+            if not last_event_id:
+                raise
+            cursor = Cursor("?", 0)
+        head = await self._head(cursor)
+        if head.state != "open" and is_valid(cursor, head) and cursor.seq >= head.tail:
+            return None
+        return FrameFollower(
+            self._tails, self.name, cursor, head, format=format, keep_alive=keep_alive
+        )
+
+    async def _head(self, cursor: Cursor) -> Head:
+        tail = self._tails.get(self.name)
+        if tail is not None and tail.fed and tail.head is not None:
+            return tail.head
+        page = await self._tails.store.read(self.name, 0, 0)
+        if page is None:
+            # Who has a cursor has seen the stream.
+            raise UnknownStream(self.name) if cursor == START else ExpiredStream(self.name)
+        return page.head
+
+
+class _Reading(AsyncIterator[Event]):
+    """One iteration of a stream; it holds a number, and is let go when nobody holds it."""
+
+    def __init__(self, following: Following) -> None:
+        self._following = following
+        self._follower: EventFollower | None = None
+        self._taken: deque[KeptEvent] = deque()
+        self.closed = False
+
+    async def __anext__(self) -> Event:
+        follower = self._follower or await self._opened()
+        while not self._taken:
+            if follower.ended or self.closed:
+                await self.aclose()
+                self._raise(follower)
+            self._taken.extend(await follower.take())
+        return self._taken.popleft()
+
+    async def aclose(self) -> None:
+        self.closed = True
+        if self._follower is not None:
+            self._follower.leave()
+
+    def __del__(self) -> None:
+        # `break` out of `async for` closes nothing, and is what everybody writes.
+        if self._follower is not None:
+            self._follower.leave()
+
+    async def _opened(self) -> EventFollower:
+        register(self)
+        self._follower = await self._following.reader()
+        return self._follower
+
+    def _raise(self, follower: EventFollower) -> NoReturn:
+        if follower.last is None:
+            if follower.tails.stopping:
+                raise ServerStopping
+            if follower.gone:
+                raise ExpiredStream(self._following.name)
+            raise StopAsyncIteration
+        if follower.last.type == "end":
+            raise StopAsyncIteration
+        raise ended_badly(follower.last)
+
+
+def ended_badly(last: KeptEvent) -> StreamError:
+    """Return the error that a last event other than `end` is for its followers."""
+    facts = cast("dict[str, Any]", last.data)
+    match last.type:
+        case "error":
+            return StreamFailed(facts["code"], facts["message"])
+        case "cancelled":
+            return StreamCancelled(facts["reason"])
+    return StreamOrphaned()

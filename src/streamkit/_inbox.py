@@ -1,0 +1,177 @@
+"""`Inbox`: what ordinary code wrote to a stream and the pump has not yet taken; from any thread."""
+
+from __future__ import annotations
+
+__all__ = ("Inbox",)
+
+from contextlib import suppress
+from threading import Condition, get_ident
+from time import monotonic
+from typing import Any
+
+from anyio import Event, move_on_after
+from anyio.lowlevel import EventLoopToken, current_token
+
+from ._kept import kept_line
+from ._stream_errors import Overflow, StreamEnded
+from .logs import LogRecord, ProgressTracker
+
+# What may wait while the store does not keep up, or is away. A line of a log has about 200 bytes.
+MAX_ITEMS = 10_000
+MAX_BYTES = 16 << 20
+
+
+class Inbox:
+    """Lines on their way to the log of a stream, bounded in number and bytes."""
+
+    def __init__(self, name: str) -> None:
+        """Make an empty one; call this inside the event loop."""
+        self._name = name
+        self._changed = Condition()
+        self._lines: list[bytes] = []
+        self._bytes = 0
+        self._dropped = 0
+        self._ending = self._ended = False
+        self._error: Exception | None = None
+        self._wake: Event | None = None
+        self._room: Event | None = None
+        self._thread = get_ident()
+        self._token = current_token()
+        self.progress = ProgressTracker(self.send_nowait)
+        """What `stream.progress` is."""
+
+    def send_nowait(self, item: object) -> None:
+        """Add an item, from any thread; `Overflow` when there is no room."""
+        # The last progress has to come out, whatever waits.
+        self._add(kept_line(item), refuse=None if self._ending else Overflow)
+
+    def log(self, record: LogRecord) -> None:
+        """Add a record, from any thread; without room it is counted, after the end left out."""
+        line = kept_line(record)
+        try:
+            self._add(line, refuse=_Full)
+        except _Full:
+            with self._changed:
+                self._dropped += 1
+        except StreamEnded:
+            pass  # a record that comes too late shall not break who wrote it
+
+    async def send(self, item: object) -> None:
+        """Add an item, after waiting for room."""
+        line = kept_line(item)
+        while True:
+            with self._changed:
+                if not self._full or self._ended:
+                    break
+                self._room = room = self._room or Event()
+            await room.wait()
+        self._add(line)
+
+    def send_sync(self, item: object) -> None:
+        """Add an item, after waiting for room in a thread that is not the event loop's."""
+        if get_ident() == self._thread:
+            raise RuntimeError("send_sync is for threads; in the event loop, await send(...)")
+        line = kept_line(item)
+        with self._changed:
+            self._changed.wait_for(lambda: not self._full or self._ended)
+        self._add(line)
+
+    async def take(self) -> list[bytes]:
+        """Return all that is there, after waiting for something; nothing at the end.
+
+        After the items comes the error with which it ended. Cancelling a call loses nothing.
+        """
+        while True:
+            with self._changed:
+                if self._lines or self._dropped:
+                    return self._taken()
+                if self._ended:
+                    break
+                self._wake = wake = Event()
+            await self._wait(wake)
+        if self._error is not None:
+            raise self._error
+        return []
+
+    def end(self, error: Exception | None = None) -> None:
+        """Take nothing any more; `error` is how it failed."""
+        self._ending = True
+        self.progress.flush()
+        with self._changed:
+            self._ended, self._error = True, error
+            self._changed.notify_all()
+            wake, self._wake = self._wake, None
+        self._set(wake)
+        self._make_room()
+
+    @property
+    def over(self) -> bool:
+        """Tell whether it has ended and all was taken."""
+        return self._ended and not self._lines and not self._dropped
+
+    @property
+    def stuck(self) -> bool:
+        """Tell whether there is no room."""
+        return self._full
+
+    @property
+    def _full(self) -> bool:
+        return len(self._lines) >= MAX_ITEMS or self._bytes >= MAX_BYTES
+
+    def _add(self, line: bytes, *, refuse: type[Exception] | None = None) -> None:
+        if not line:
+            return
+        with self._changed:
+            if self._ended:
+                raise StreamEnded(self._name)
+            if refuse is not None and self._full:
+                raise refuse(self._name)
+            self._lines.append(line)
+            self._bytes += len(line)
+            wake, self._wake = self._wake, None
+        if wake is not None:
+            self._set(wake)
+
+    def _taken(self) -> list[bytes]:
+        lines, self._lines, self._bytes = self._lines, [], 0
+        if self._dropped:
+            said = f"{self._dropped} records were dropped"
+            lines.append(kept_line(LogRecord(said, "warning")))
+            self._dropped = 0
+        self._changed.notify_all()
+        self._make_room()
+        return lines
+
+    async def _wait(self, wake: Event) -> None:
+        due = self.progress.due
+        if due is None:
+            await wake.wait()
+            return
+        with move_on_after(max(0.0, due - monotonic())):
+            await wake.wait()
+        self.progress.flush_due(monotonic())
+
+    def _make_room(self) -> None:
+        room, self._room = self._room, None
+        self._set(room)
+
+    def _set(self, event: Event | None) -> None:
+        """Wake the loop: the one call that may come from any thread."""
+        if event is None:
+            return
+        if get_ident() == self._thread:
+            event.set()
+        else:
+            _call_soon(self._token, event)
+
+
+class _Full(Exception):
+    """There is no room."""
+
+
+def _call_soon(token: EventLoopToken, event: Event) -> None:
+    # The native loop of either backend; `from_thread.run_sync` would wait for the answer.
+    native: Any = token.native_token
+    call = getattr(native, "call_soon_threadsafe", None) or native.run_sync_soon
+    with suppress(RuntimeError):  # the loop is over, and so is who waited
+        call(event.set)

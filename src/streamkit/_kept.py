@@ -1,0 +1,153 @@
+"""What a store keeps of an item: one line of JSON; and the event that it becomes again.
+
+The line is `{"type":…,"kind":…,"time":…,"data":…}`, always in this order and without blanks, so
+that a format can cut the data out of it as it is. `kind` says how the item looks as text.
+Rule: no I/O here.
+"""
+
+from __future__ import annotations
+
+__all__ = ("KeptEvent", "kept_event", "kept_line", "last_line", "split_line")
+
+import json
+from collections.abc import Callable
+from time import time
+from typing import Any, NamedTuple
+
+from ._errors import ItemRefused
+from ._event import RESERVED_TYPES, Event, Typed, check_source_event
+from ._json import to_json
+from ._lines import Line
+
+# Lists, numbers and models take the long way; a dict is what most sources yield.
+_DICT = b'{"type":"message","kind":"json","time":%.3f,"data":%b}'
+_LINE = b'{"type":%b,"kind":"%b","time":%.3f,"data":%b}'
+
+
+def kept_line(item: object) -> bytes:
+    """Return the line that a store keeps of an item; b"" for one that says nothing."""
+    if type(item) is dict:
+        return _DICT % (time(), to_json(item))
+    kind = "json"
+    event: Event | None
+    if isinstance(item, Typed):
+        kind, event = item.kind, item.to_kept()
+        if event is None:
+            return b""
+    elif isinstance(item, Event):
+        check_source_event(item)
+        kind, event = "text" if isinstance(item.data, str) else "json", item
+    elif isinstance(item, str):
+        kind, event = "text", Event(data=item)
+    elif isinstance(item, bytes | bytearray | memoryview):
+        raise ItemRefused("bytes are not kept in a stream; decode them, or send a reference")
+    else:
+        event = Event(data=item)
+    return _line(event, kind)
+
+
+def last_line(event: Event) -> bytes:
+    """Return the line of the event that ends a stream."""
+    return _line(event, "json")
+
+
+def _line(event: Event, kind: str) -> bytes:
+    when = time() if event.time is None else event.time
+    return _LINE % (to_json(event.type), kind.encode(), when, to_json(event.data))
+
+
+class Split(NamedTuple):
+    """The parts of a line, each still as JSON but for the kind."""
+
+    type: bytes
+    kind: bytes
+    time: bytes
+    data: bytes
+
+
+def split_line(line: bytes) -> Split:
+    """Cut a line into its parts, without a look into the data."""
+    # A quote inside a string has a backslash before it, so no type can hold these separators.
+    head, _, data = line.partition(b',"data":')
+    head, _, time = head.rpartition(b',"time":')
+    type, _, kind = head.rpartition(b',"kind":')
+    return Split(type[8:], kind[1:-1], time, data[:-1])
+
+
+class KeptEvent(Event, Typed):
+    """An event of a stream, as a follower gets it. It knows what its item looks like as text."""
+
+    __slots__ = ("kind", "text")
+
+    kind: str  # type: ignore[misc]  # of each event, not of the class
+    text: str
+
+    def __str__(self) -> str:
+        """Return the text of the item; empty for what is not text."""
+        return self.text
+
+    def to_text(self) -> str:
+        """Return what `as_text` writes."""
+        return self.text
+
+    def to_event(self) -> Event:
+        """Return the event without the id: a step's response is not a place to come back to."""
+        return Event(self.type, self.data, time=self.time)
+
+
+def kept_event(line: bytes, id: str) -> KeptEvent:
+    """Return the event that a line holds."""
+    parts = split_line(line)
+    type, kind, data = json.loads(parts.type), parts.kind.decode(), json.loads(parts.data)
+    text = _TEXTS.get(kind, _json_text)(type, data)
+    if kind == "line" and isinstance(data, dict):
+        data = (
+            {"text": data["text"], "stream": data["stream"]} if "stream" in data else data["text"]
+        )
+    return make_kept(type, data, id=id, kind=kind, text=text, time=float(parts.time))
+
+
+def make_kept(
+    type: str,
+    data: object,
+    *,
+    id: str = "",
+    kind: str = "json",
+    text: str = "",
+    time: float | None = None,
+) -> KeptEvent:
+    """Make one; the type of a gap or a reset is allowed here."""
+    event = KeptEvent(type, data, id=id, time=time)
+    object.__setattr__(event, "kind", kind)
+    object.__setattr__(event, "text", "" if type in RESERVED_TYPES else text)
+    return event
+
+
+def _json_text(_: str, data: object) -> str:
+    return to_json(data).decode() + "\n"
+
+
+def _line_text(_: str, data: Any) -> str:
+    came = data if isinstance(data, dict) else {"text": data}
+    text, options = came["text"], {name: came[name] for name in came if name != "text"}
+    return Line(text, **options).to_text()
+
+
+def _log_text(_: str, data: Any) -> str:
+    return f"[{data['timestamp']}] {data['log_level'].upper()}: {data['message']}\n"
+
+
+def _nothing(*_: object) -> str:
+    return ""
+
+
+_TEXTS: dict[str, Callable[[str, Any], str]] = {
+    "text": lambda _, data: data,
+    "json": _json_text,
+    "line": _line_text,
+    "log": _log_text,
+    "progress": _nothing,
+    "exit": _nothing,
+    # Of a model's events only its text is text; it goes unnamed.
+    "model": lambda type, data: data.get("text", "") if type == "message" else "",
+}

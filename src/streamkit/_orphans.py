@@ -1,0 +1,44 @@
+"""The sweep: streams whose producer vanished are ended, and those past their time are removed."""
+
+from __future__ import annotations
+
+__all__ = ("end_orphan", "sweep_for_ever")
+
+import logging
+from random import uniform
+
+from anyio import sleep
+
+from ._cursor import new_token
+from ._kept import last_line
+from ._lifecycle import last_event
+from ._store import Claim, Head, Store, new_epoch
+from ._stream_errors import StoreAway
+
+logger = logging.getLogger("streamkit")
+
+# Enough to write one event. If we vanish in between, somebody else's sweep finds it again.
+LEASE = 5.0
+
+
+async def sweep_for_ever(store: Store, pause: float) -> None:
+    """Sweep every so many seconds; several processes do it at different times."""
+    while True:
+        await sleep(pause * uniform(0.8, 1))  # noqa: S311 - jitter is no secret
+        try:
+            for name, head in await store.sweep():
+                await end_orphan(store, name, head)
+        except StoreAway as error:
+            logger.warning("the store was not swept: %s", error.why)
+
+
+async def end_orphan(store: Store, name: str, head: Head) -> None:
+    """End a stream whose lease has passed, unless its producer, or somebody else, was faster."""
+    claim = Claim(name, head.life, new_epoch(head.epoch), new_token(), LEASE, None)
+    mine = await store.claim(claim, "lapsed")
+    if mine is None or (mine.life, mine.epoch) != (claim.life, claim.epoch):
+        return
+    line = last_line(last_event("orphaned"))
+    after = await store.append(claim, mine.tail, [line], close="orphaned")
+    if after is not None and after.state == "orphaned":
+        logger.warning("the producer of the stream %s vanished", name)

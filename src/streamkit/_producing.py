@@ -1,0 +1,105 @@
+"""What runs behind a stream: a source that is fed, a job, a block of somebody's code; and its pump.
+
+A job is fed like a source that yields nothing. So it is cancelled once and then has time to clean
+up, and what it opened is closed with it.
+"""
+
+from __future__ import annotations
+
+__all__ = ("Produced", "SourceIntake", "fed_by_job", "fed_by_source", "is_awaited")
+
+import math
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from functools import partial
+from inspect import iscoroutinefunction
+from typing import Any, cast
+
+from anyio import CapacityLimiter, to_thread
+
+from ._format import Encoder
+from ._handover import Handover
+from ._inbox import Inbox
+from ._kept import kept_line
+from ._pump import Intake, NeverOpened
+from ._source import Source
+
+
+@dataclass(frozen=True, slots=True)
+class Produced:
+    """What a pump takes from, and how its source is run and left."""
+
+    intake: Intake
+    leave: Callable[[], None]
+    run: Callable[[], Coroutine[Any, Any, None]] | None = None
+    """None when the caller's own task is the source."""
+
+
+class _Lines(Encoder[object]):
+    """Items as a store keeps them."""
+
+    def one(self, item: object) -> bytes:
+        line = kept_line(item)
+        return line + b"\n" if line else b""
+
+
+class SourceIntake:
+    """Take the lines that a handover has ready."""
+
+    def __init__(self, hand: Handover) -> None:
+        """`hand` is fed with lines."""
+        self._hand = hand
+
+    async def take(self) -> list[bytes]:
+        """Return what is there; `NeverOpened` when the source could not be entered."""
+        if not self._hand.iterated:
+            await self._hand.opened.wait()
+            if not self._hand.iterated:
+                raise NeverOpened
+        return (await self._hand.take()).splitlines()
+
+    @property
+    def over(self) -> bool:
+        """Tell whether the source has ended and all was taken."""
+        return self._hand.over
+
+    @property
+    def stuck(self) -> bool:
+        """Tell whether the source waits for room."""
+        return self._hand.full
+
+
+def fed_by_source(hand: Handover, source: Source[object]) -> Produced:
+    """Return what takes from a source, by way of a handover."""
+    return Produced(SourceIntake(hand), hand.leave, partial(hand.feed, source, _Lines()))
+
+
+def fed_by_job(inbox: Inbox, job: Callable[[], object], *, awaited: bool) -> Produced:
+    """Return what takes from the inbox that a job writes to."""
+    hand = Handover()
+
+    async def run() -> None:
+        error: Exception | None = None
+        await hand.feed(_running(job, awaited=awaited), _Lines())
+        try:
+            await hand.take()
+        except Exception as failure:  # noqa: BLE001 - it is how the stream ends
+            error = failure
+        inbox.end(error)
+
+    return Produced(inbox, hand.leave, run)
+
+
+async def _running(job: Callable[[], object], *, awaited: bool) -> AsyncGenerator[object, None]:
+    if awaited:
+        await cast("Awaitable[object]", job())
+    else:
+        # Not the pool that all `def` endpoints share: a job may take hours.
+        await to_thread.run_sync(job, limiter=CapacityLimiter(math.inf), abandon_on_cancel=True)
+    return
+    yield  # type: ignore[unreachable]  # it makes this a generator, of nothing
+
+
+def is_awaited(job: Callable[..., object]) -> bool:
+    """Tell whether a job is `async def`."""
+    return iscoroutinefunction(job) or iscoroutinefunction(getattr(job, "__call__", None))  # noqa: B004

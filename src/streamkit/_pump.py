@@ -1,0 +1,267 @@
+"""`Pump`: what a source or a job gives, written to the log of its stream until its one end.
+
+There is no timer in it: it appends what gathered while the last append ran. A lost acknowledgement
+is no case of its own: the same bytes are appended again, and `verdict` says how many are there.
+"""
+
+from __future__ import annotations
+
+__all__ = ("Intake", "NeverOpened", "Pump")
+
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from anyio import Event, move_on_after, sleep
+
+from ._errors import told
+from ._kept import last_line
+from ._lifecycle import Ended, last_event
+from ._store import Claim, Head, Lost, Store, new_epoch, verdict
+from ._stream_errors import Overflow, StoreAway
+from ._tail import Tail
+from ._tails import patience
+from ._terms import Terms
+
+logger = logging.getLogger("streamkit")
+
+# What one append may hold: it is one transaction of a store, and one answer to wait for.
+MAX_BATCH_EVENTS = 5_000
+MAX_BATCH_BYTES = 1 << 20
+
+
+class Intake(Protocol):
+    """Where a pump takes from."""
+
+    async def take(self) -> Sequence[bytes]:
+        """Return the lines that are there, after waiting for some; nothing at the end."""
+        ...
+
+    @property
+    def over(self) -> bool:
+        """Tell whether the end has come and all was taken."""
+        ...
+
+    @property
+    def stuck(self) -> bool:
+        """Tell whether there is no room, so that the source has to wait."""
+        ...
+
+
+class Pump:
+    """One stream while it is written."""
+
+    def __init__(
+        self,
+        store: Store,
+        claim: Claim,
+        tail: Tail,
+        terms: Terms,
+        *,
+        intake: Intake,
+        leave: Callable[[], None],
+    ) -> None:
+        """`leave` cancels the source: then the intake comes to its end."""
+        self.claim = claim
+        self.terms = terms
+        self.tail = tail
+        self.ended = Event()
+        """Set when nothing is written any more."""
+        self.lost: Lost | None = None
+        """Why the end could not be written."""
+        self.cancelled: str | None = None
+        """The reason for which it was cancelled."""
+        self._store = store
+        self._intake = intake
+        self._leave = leave
+        self._alone_since: float | None = None
+        self._seq = 0  # of the last event that the store acknowledged
+        self._pending: list[bytes] = []
+        self._close: Ended | None = None
+        self._failure: Exception | None = None
+        self._sizes: deque[tuple[int, int]] = deque()  # the last number and the bytes of appends
+        self._bytes = 0
+        self._first = 0
+
+    def cancel(self, reason: str) -> None:
+        """Have the source closed, and the stream end as cancelled; the first reason counts."""
+        if self.cancelled is None and self._close is None:
+            self.cancelled = reason
+            self._leave()
+
+    def look_at_followers(self, now: float) -> None:
+        """Cancel it when nobody has followed for the time of grace."""
+        if self.tail.followers:
+            self._alone_since = None
+        elif self._alone_since is None:
+            self._alone_since = now
+        elif now - self._alone_since >= self.terms.grace:
+            self.cancel("nobody follows it")
+
+    async def look(self) -> None:
+        """Look at the head: somebody may wish the stream cancelled, or have taken it."""
+        try:
+            page = await self._store.read(self.claim.name, 0, 0)
+        except StoreAway:
+            return  # the next append will tell
+        self._obey(None if page is None else page.head)
+
+    async def run(self) -> None:
+        """Write until the end was written, or the claim is lost."""
+        try:
+            while self._close is None or self._pending:
+                if not self._pending:
+                    await self._gather()
+                await self._write()
+        except NeverOpened:
+            pass  # who started it is told, and frees the name
+        except _ClaimLost as error:
+            self.lost = error.why
+            logger.warning(
+                "the stream %s cannot be written any more: %s", self.claim.name, error.why.value
+            )
+            self._leave()
+        except Exception:
+            logger.exception("the stream %s cannot be written", self.claim.name)
+            self.lost = Lost.GONE
+            self._leave()
+        finally:
+            self.ended.set()
+
+    async def _gather(self) -> None:
+        """Take what is there; come back with nothing in time to renew the lease."""
+        try:
+            with move_on_after(self.claim.lease / 3):
+                self._pending = list(await self._intake.take())
+                if self._pending and not self._intake.over:
+                    return
+                if self._pending:
+                    await self._intake.take()  # nothing comes, but maybe its error
+                self._finish(None)
+        except NeverOpened:
+            raise
+        except Exception as error:  # noqa: BLE001 - the source's; it is written as the end
+            self._finish(self._failure or error)
+
+    def _finish(self, error: Exception | None) -> None:
+        count = self._seq + len(self._pending)
+        facts: dict[str, object]
+        if self.cancelled is not None:
+            self._close, facts = "cancelled", {"reason": self.cancelled}
+        elif error is not None:
+            code, message = told(error)
+            self._close, facts = "error", {"code": code, "message": message}
+            cursor = f"{self.claim.token}.{count}"
+            logger.error("the stream %s failed after %s", self.claim.name, cursor, exc_info=error)
+        else:
+            self._close, facts = "done", {"count": count}
+        self._pending.append(last_line(last_event(self._close, **facts)))
+
+    async def _write(self) -> None:
+        batch = self._batch()
+        close = self._close if len(batch) == len(self._pending) else None
+        head, landed = await self._appended(batch, close)
+        if landed < 0:
+            self._write_again(head, -landed)
+        elif landed:
+            self._pending = self._pending[landed:] if landed < len(self._pending) else []
+            self._sizes.append((self._seq + landed, self._size(batch)))
+            self._bytes += self._sizes[-1][1]
+            self.tail.feed(head, self._seq, batch)  # not before: durable before delivered
+            self._seq += landed
+        self._obey(head)
+
+    def _batch(self) -> list[bytes]:
+        pending = self._pending
+        if len(pending) <= MAX_BATCH_EVENTS and self._size(pending) <= MAX_BATCH_BYTES:
+            return pending
+        size, count = 0, 0
+        for line in pending[:MAX_BATCH_EVENTS]:
+            size += len(line)
+            if size > MAX_BATCH_BYTES and count:
+                break
+            count += 1
+        return pending[:count]
+
+    @staticmethod
+    def _size(lines: list[bytes]) -> int:
+        return sum(map(len, lines))
+
+    async def _appended(self, batch: list[bytes], close: Ended | None) -> tuple[Head, int]:
+        """Append, however often it takes; return the head, and how many events are there now."""
+        pauses, away = patience(), False
+        while True:
+            try:
+                head = await self._store.append(
+                    self.claim, self._seq, batch, close=close, forget=self._forget(batch)
+                )
+                landed = verdict(self.claim, head, self._seq)
+                if landed is Lost.ROLLED_BACK and head is not None:
+                    epoch = new_epoch(max(head.epoch, self.claim.epoch))
+                    self.claim = replace(self.claim, epoch=epoch)
+                    await self._store.claim(self.claim, "lapsed")
+                elif head is None or isinstance(landed, Lost):
+                    raise _ClaimLost(landed if isinstance(landed, Lost) else Lost.GONE)
+                elif landed or not batch:
+                    if away:
+                        logger.warning("the stream %s has its store back", self.claim.name)
+                    return head, landed
+                elif head.state != "open":
+                    raise _ClaimLost(Lost.FENCED)
+            except StoreAway as error:
+                if not away:
+                    name = self.claim.name
+                    logger.warning("the stream %s waits for its store: %s", name, error.why)
+                away = True
+                self._refuse_more()
+            await sleep(next(pauses))
+
+    def _refuse_more(self) -> None:
+        """Choose, when no more may wait: the source waits too, or the stream fails."""
+        if self.terms.when_full == "fail" and self._intake.stuck and self._failure is None:
+            self._failure = Overflow(self.claim.name)
+            self._leave()
+
+    def _write_again(self, head: Head, missing: int) -> None:
+        """Have the store take once more what it forgot: the same bytes, so cursors stay valid."""
+        lines = self.tail.lines(head.tail)
+        logger.warning(
+            "the store forgot %d events of the stream %s that it had acknowledged",
+            missing,
+            self.claim.name,
+        )
+        if lines is None or len(lines) < missing:
+            raise _ClaimLost(Lost.ROLLED_BACK)
+        self._pending[:0] = lines[:missing]
+        self._seq = head.tail
+
+    def _forget(self, batch: list[bytes]) -> int:
+        """Return the number below which nothing is to be kept once the batch is there."""
+        self._first = max(self._first, self._seq + len(batch) - self.terms.max_events + 1)
+        added = self._size(batch)
+        while self._sizes and (
+            self._bytes + added > self.terms.max_bytes or self._sizes[0][0] < self._first
+        ):
+            last, size = self._sizes.popleft()
+            self._bytes -= size
+            self._first = max(self._first, last + 1)
+        return self._first
+
+    def _obey(self, head: Head | None) -> None:
+        if head is not None and head.cancel is not None and head.life == self.claim.life:
+            self.cancel(head.cancel)
+        elif head is None or head.life != self.claim.life or head.epoch > self.claim.epoch:
+            self._leave()  # the next append tells why
+
+
+class NeverOpened(Exception):
+    """The source could not be entered; nothing is written, and nothing has been."""
+
+
+class _ClaimLost(Exception):
+    """Nothing can be written any more."""
+
+    def __init__(self, why: Lost) -> None:
+        self.why = why

@@ -1,0 +1,222 @@
+"""All tails of this process: who feeds them, who rings, and the clock that all followers share.
+
+One task reads each stream that is watched here and not pumped here, so the load on a store is the
+number of streams watched, not of people watching. Bells are hints: each task also looks by itself,
+the longer nothing happens, the more rarely.
+"""
+
+from __future__ import annotations
+
+__all__ = ("PAGE", "Tails", "patience")
+
+import logging
+from collections.abc import Callable, Iterator
+from random import uniform
+
+from anyio import CancelScope, Event, current_time, move_on_after, sleep
+from anyio.abc import TaskGroup
+
+from ._store import Head, Store
+from ._stream_errors import StoreAway
+from ._tail import Tail
+
+logger = logging.getLogger("streamkit")
+
+# Events in one read of a store: about 100 KB of events of 200 bytes.
+PAGE = 500
+
+# How long a task that reads a stream trusts in bells, in seconds: at first, and after long silence.
+MIN_SAFETY = 1.0
+MAX_SAFETY = 15.0
+
+# The shared clock: keep-alives, stuck clients and absent followers are looked at this often.
+TICK = 1.0
+
+# For so long after the last stream went, bells are still listened to: the next may come.
+LINGER = 5.0
+
+
+def patience() -> Iterator[float]:
+    """Return how long to wait for a store that is away, each time; jittered and bounded."""
+    pause = 0.05
+    while True:
+        yield uniform(0.5, 1) * pause  # noqa: S311 - jitter is no secret
+        pause = min(2 * pause, 2.0)
+
+
+class Tails:
+    """The tails of one `Streams`; it runs its tasks in a group of somebody else."""
+
+    def __init__(self, store: Store) -> None:
+        """`store` is where they are read from."""
+        self.store = store
+        self.stopping = False
+        """Whether followers are to go, and come back elsewhere."""
+        self.on_tick: Callable[[float], None] = lambda _: None
+        """Called by the clock."""
+        self.on_bell: Callable[[str | None], None] = lambda _: None
+        """Called for streams that a pump of this process feeds."""
+        self.now = 0.0
+        """The time at the clock's last tick."""
+        self._tasks: TaskGroup | None = None
+        self._tails: dict[str, Tail] = {}
+        self._wanted = Event()
+        self._listening: CancelScope | None = None
+        self._unused_since = 0.0
+
+    def run_in(self, tasks: TaskGroup) -> None:
+        """Start to listen, and the clock."""
+        self._tasks = tasks
+        self.now = current_time()
+        tasks.start_soon(self._listen)
+        tasks.start_soon(self._tick)
+
+    def stop(self) -> None:
+        """Have all followers go."""
+        self.stopping = True
+        for tail in self._tails.values():
+            tail.ring()
+
+    @property
+    def followers(self) -> int:
+        """How many follow, in this process."""
+        return sum(tail.followers for tail in self._tails.values())
+
+    @property
+    def watched(self) -> int:
+        """How many streams are read from the store because somebody follows."""
+        return sum(tail.reading is not None for tail in self._tails.values())
+
+    def get(self, name: str) -> Tail | None:
+        """Return a tail if there is one."""
+        return self._tails.get(name)
+
+    def feeding(self, name: str) -> Tail:
+        """Return a tail that a pump will feed."""
+        tail = self._tail(name)
+        tail.fed = True
+        tail.stop_reading()
+        return tail
+
+    def fed(self, tail: Tail) -> None:
+        """Say that the pump will feed it no more."""
+        tail.fed = False
+        self._forget_or_read(tail)
+
+    def attach(self, name: str, head: Head) -> Tail:
+        """Follow a stream whose head was just read; `detach` must come after it."""
+        tail = self._tail(name)
+        self.saw(tail, head)
+        tail.followers += 1
+        self._forget_or_read(tail)
+        return tail
+
+    def saw(self, tail: Tail, head: Head) -> None:
+        """Note a head that was just read, if it is of another claim than was known."""
+        known = tail.head
+        if tail.fed:
+            return
+        if known is None or tail.gone or (known.life, known.epoch) != (head.life, head.epoch):
+            tail.feed(head, head.tail, [])
+
+    def detach(self, tail: Tail) -> None:
+        """Follow it no more."""
+        tail.followers -= 1
+        self._forget_or_read(tail)
+
+    def _tail(self, name: str) -> Tail:
+        tail = self._tails.get(name)
+        if tail is None:
+            tail = self._tails[name] = Tail(name)
+            self._wanted.set()
+        return tail
+
+    def _forget_or_read(self, tail: Tail) -> None:
+        if tail.fed or self._tails.get(tail.name) is not tail:
+            return
+        if not tail.followers:
+            del self._tails[tail.name]
+            tail.stop_reading()
+        elif tail.reading is None and tail.last is None and self._tasks is not None:
+            tail.reading = CancelScope()
+            self._tasks.start_soon(self._read, tail, tail.reading)
+
+    async def _read(self, tail: Tail, scope: CancelScope) -> None:
+        """Feed a tail from the store until the stream has ended, or nobody follows."""
+        safety, pauses = MIN_SAFETY, patience()
+        with scope:
+            while True:
+                tail.bell = Event()
+                try:
+                    page = await self.store.read(tail.name, tail.seq, PAGE)
+                except StoreAway:
+                    await sleep(next(pauses))
+                    continue
+                pauses = patience()
+                if page is None:
+                    tail.lose()
+                    break
+                head, lines = page
+                known = tail.head
+                if known is None or (known.life, known.epoch) != (head.life, head.epoch):
+                    tail.feed(head, head.tail, [])
+                elif lines:
+                    tail.feed(head, max(tail.seq, head.first - 1), lines)
+                    safety = MIN_SAFETY
+                    continue
+                elif head.state != known.state or head.first > tail.seq + 1:
+                    tail.feed(head, max(tail.seq, head.first - 1), [])
+                if head.state != "open" and head.tail <= tail.seq:
+                    break
+                with move_on_after(safety):
+                    await tail.bell.wait()
+                    safety = MIN_SAFETY
+                    continue
+                safety = min(1.5 * safety, MAX_SAFETY)
+        if tail.reading is scope:
+            tail.reading = None
+
+    async def _listen(self) -> None:
+        pauses = patience()
+        while True:
+            await self._wanted.wait()
+            try:
+                with CancelScope() as self._listening:
+                    async with self.store.bells() as bells:
+                        self._ring(None)
+                        pauses = patience()
+                        async for name in bells:
+                            self._ring(name)
+            except StoreAway as error:
+                logger.warning("nothing is heard of the store: %s", error.why)
+                await sleep(next(pauses))
+            finally:
+                self._listening = None
+
+    def _ring(self, name: str | None) -> None:
+        for tail in list(self._tails.values()) if name is None else [self._tails.get(name)]:
+            if tail is not None:
+                tail.bell.set()
+        self.on_bell(name)
+
+    async def _tick(self) -> None:
+        pause = TICK
+        while True:
+            await sleep(pause)
+            pause = TICK
+            self.now = now = current_time()
+            for tail in list(self._tails.values()):
+                for bay in tail.bays():
+                    bay.tick(now)
+                    pause = min(pause, bay.period / 4)
+            self.on_tick(now)
+            self._rest(now)
+
+    def _rest(self, now: float) -> None:
+        """Stop listening when there has been nothing to listen for."""
+        if self._tails or not self._wanted.is_set():
+            self._unused_since = now
+        elif now - self._unused_since > LINGER:
+            self._wanted = Event()
+            if self._listening is not None:
+                self._listening.cancel()

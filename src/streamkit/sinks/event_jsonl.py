@@ -1,0 +1,48 @@
+"""`as_event_jsonl`: every event a line of JSON with its id, and the end as the last line."""
+
+from __future__ import annotations
+
+__all__ = ("as_event_jsonl",)
+
+from time import time
+
+from .._event import Event
+from .._format import Encoder, Format
+from .._json import to_json
+from .._kept import KeptEvent, kept_line, split_line
+
+
+class _EventLines(Encoder[object]):
+    def one(self, item: object) -> bytes:
+        if isinstance(item, KeptEvent):  # by way of a step
+            return _line(item)
+        line = kept_line(item)
+        return self.kept(line, "") if line else b""
+
+    def kept(self, line: bytes, id: str) -> bytes:
+        type, _, when, data = split_line(line)
+        return b'{"id":"%b","type":%b,"time":%b,"data":%b}\n' % (id.encode(), type, when, data)
+
+    def end(self, count: int) -> bytes:
+        return _line(Event("end", {"state": "done", "count": count}, time=time()))
+
+    def error(self, code: str, message: str) -> bytes:
+        facts = {"state": "error", "code": code, "message": message}
+        return _line(Event("error", facts, time=time()))
+
+    def notice(self, event: Event) -> bytes:
+        return _line(event)
+
+    def last(self, event: KeptEvent) -> bytes:
+        return _line(event)
+
+
+def _line(event: Event) -> bytes:
+    facts = {"id": event.id, "type": event.type, "time": event.time, "data": event.data}
+    return to_json(facts) + b"\n"
+
+
+as_event_jsonl: Format[object] = Format(
+    "as_event_jsonl", "application/jsonl", _EventLines, shared=True
+)
+"""JSON lines `{"id","type","time","data"}`, for programs: structure and the end are told too."""
