@@ -21,19 +21,19 @@ MAX_RUNG = 1000
 
 
 class Listener(AsyncIterator[str | None]):
-    """Give the names that rang since the last look, each once; None: any may have changed."""
+    """Give the names that rang, the oldest first; None: any stream may have changed."""
 
     def __init__(self) -> None:
         """Listen in the event loop that runs here."""
         self.token = current_token()
-        self._rung: set[str | None] = set()
+        self._rung: dict[str | None, None] = {}  # a set that keeps the order
         self._wake = Event()
 
     def ring(self, names: Collection[str | None]) -> None:
         """Note names, and wake who waits. Only in the event loop."""
-        self._rung.update(names)
+        self._rung |= dict.fromkeys(names)
         if len(self._rung) > MAX_RUNG:
-            self._rung = {None}
+            self._rung = {None: None}
         self._wake.set()
 
     async def __anext__(self) -> str | None:
@@ -41,7 +41,9 @@ class Listener(AsyncIterator[str | None]):
         while not self._rung:
             self._wake = Event()
             await self._wake.wait()
-        return self._rung.pop()
+        name = next(iter(self._rung))
+        del self._rung[name]
+        return name
 
     def __aiter__(self) -> Self:
         """Return itself."""

@@ -107,9 +107,9 @@ class Producers:
             await pump.run()
         finally:
             produced.leave()
-            if self._pumps.get(pump.claim.name) is pump:
+            if self._pumps.get(pump.claim.name) is pump:  # and nobody has started it anew
                 del self._pumps[pump.claim.name]
-            self._tails.fed(pump.tail)
+                self._tails.fed(pump.tail)
 
     def _look_at_followers(self, now: float) -> None:
         for pump in list(self._pumps.values()):
@@ -118,5 +118,6 @@ class Producers:
 
     def _look_at_head(self, name: str | None) -> None:
         for pump in list(self._pumps.values()) if name is None else [self._pumps.get(name)]:
-            if pump is not None and self._tasks is not None:
-                self._tasks.start_soon(pump.look)
+            if pump is not None and self._tasks is not None and not pump.looking:
+                pump.looking = True
+                self._tasks.start_soon(pump.look_soon)

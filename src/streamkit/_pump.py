@@ -31,6 +31,9 @@ logger = logging.getLogger("streamkit")
 MAX_BATCH_EVENTS = 5_000
 MAX_BATCH_BYTES = 1 << 20
 
+# How soon a cancellation from another process is seen by a stream that is silent.
+LOOK_PAUSE = 0.05
+
 
 class Intake(Protocol):
     """Where a pump takes from."""
@@ -71,6 +74,8 @@ class Pump:
         """Set when nothing is written any more."""
         self.lost: Lost | None = None
         """Why the end could not be written."""
+        self.looking = False
+        """Whether `look_soon` runs."""
         self.cancelled: str | None = None
         """The reason for which it was cancelled."""
         self._store = store
@@ -78,6 +83,7 @@ class Pump:
         self._leave = leave
         self._alone_since: float | None = None
         self._seq = 0  # of the last event that the store acknowledged
+        self._acknowledged = 0  # how many appends were
         self._pending: list[bytes] = []
         self._close: Ended | None = None
         self._failure: Exception | None = None
@@ -99,6 +105,17 @@ class Pump:
             self._alone_since = now
         elif now - self._alone_since >= self.terms.grace:
             self.cancel("nobody follows it")
+
+    async def look_soon(self) -> None:
+        """Look at the head in a moment, unless an append has brought one by then.
+
+        Most bells that a pump hears are those of its own appends.
+        """
+        acknowledged = self._acknowledged
+        await sleep(LOOK_PAUSE)
+        self.looking = False
+        if acknowledged == self._acknowledged and not self.ended.is_set():
+            await self.look()
 
     async def look(self) -> None:
         """Look at the head: somebody may wish the stream cancelled, or have taken it."""
@@ -197,6 +214,7 @@ class Pump:
                 head = await self._store.append(
                     self.claim, self._seq, batch, close=close, forget=self._forget(batch)
                 )
+                self._acknowledged += 1
                 landed = verdict(self.claim, head, self._seq)
                 if landed is Lost.ROLLED_BACK and head is not None:
                     epoch = new_epoch(max(head.epoch, self.claim.epoch))

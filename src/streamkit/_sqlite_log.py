@@ -47,7 +47,7 @@ class Changes:
         """`ringer` is who makes the changes: a store does not ring itself from the file."""
         self._sql, self._ringer = sql, ringer
         self._now, self._top = time(), one(sql, TOP)
-        self.names: set[str | None] = set()
+        self.names: list[str | None] = []
 
     def claim(self, claim: Claim, over: Over) -> Row | None:
         """Begin a life, or take one over, or do nothing."""
@@ -181,7 +181,7 @@ class Changes:
 
     def _ring(self, name: str) -> None:
         self._top += 1
-        self.names.add(name)
+        self.names.append(name)
 
 
 def read_page(

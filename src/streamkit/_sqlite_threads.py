@@ -20,7 +20,7 @@ from ._worker import Asked
 # What other processes changed since a number.
 _CHANGED = (
     "SELECT rung, name, ringer FROM stream WHERE rung > :seen"
-    " UNION ALL SELECT rung, name, ringer FROM gone WHERE rung > :seen"
+    " UNION ALL SELECT rung, name, ringer FROM gone WHERE rung > :seen ORDER BY rung"
 )
 
 
@@ -123,23 +123,27 @@ class Poller(_Thread):
         if names:
             self._listeners.ring(names)
 
-    def _changed(self) -> set[str | None]:
+    def _changed(self) -> list[str | None]:
         sql = self._link.open()
         version = one(sql, "PRAGMA data_version")
         if version == self._version and not self._missed:
-            return set()
-        top, names = one(sql, TOP), set[str | None]()
+            return []
+        top = one(sql, TOP)
         if self._missed or top < self._seen:  # the second: an older state was restored
-            names, self._seen = {None}, top
+            names, self._seen = [None], top
         elif self._seen < 0:
-            self._seen = top
+            names, self._seen = [], top
         else:
-            for rung, name, ringer in sql.execute(_CHANGED, {"seen": self._seen}).fetchall():
-                self._seen = max(self._seen, rung)
-                if ringer != self._ringer:  # the writer rings for its own changes, and at once
-                    names.add(name)
+            names = self._rung_by_others(sql)
         self._version, self._missed = version, False
         return names
+
+    def _rung_by_others(self, sql: sqlite3.Connection) -> list[str | None]:
+        rows = sql.execute(_CHANGED, {"seen": self._seen}).fetchall()
+        if rows:
+            self._seen = rows[-1][0]
+        # The writer rings for its own changes, and at once.
+        return [name for _, name, ringer in rows if ringer != self._ringer]
 
 
 def _fail(calls: Sequence[Asked[Any]], error: Exception) -> None:

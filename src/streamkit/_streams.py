@@ -29,6 +29,7 @@ from ._names import check_name
 from ._orphans import sweep_for_ever
 from ._producers import CLOSE_TIMEOUT, Claimed, IfExists, Producers
 from ._producing import Produced, fed_by_job, fed_by_source, is_awaited
+from ._pump import MAX_BATCH_BYTES, MAX_BATCH_EVENTS
 from ._source import Source, check_source, close
 from ._store import Store
 from ._stream import Stream
@@ -166,7 +167,7 @@ class Streams:
         if claimed is None:
             await close(source)
             return self.follow(name)
-        hand = Handover()
+        hand = Handover(max_bytes=MAX_BATCH_BYTES, max_items=MAX_BATCH_EVENTS)
         self._producers.run(claimed, fed_by_source(hand, source))
         await hand.opened.wait()
         if not hand.iterated:
