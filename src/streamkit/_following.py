@@ -6,6 +6,7 @@ __all__ = ("Following", "ended_badly")
 
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator
+from contextlib import suppress
 from typing import Any, NoReturn, cast
 
 from ._cursor import START, Cursor, is_valid, parse_cursor
@@ -124,7 +125,8 @@ class _Reading(AsyncIterator[Event]):
     def __del__(self) -> None:
         # `break` out of `async for` closes nothing, and is what everybody writes.
         if self._follower is not None:
-            self._follower.leave()
+            with suppress(RuntimeError):  # the event loop has ended before
+                self._follower.leave()
 
     async def _opened(self) -> EventFollower:
         register(self)

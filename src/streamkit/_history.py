@@ -4,10 +4,10 @@ from __future__ import annotations
 
 __all__ = ("History", "HistoryEvent", "Status", "history", "status", "statuses")
 
-import json
 from typing import TypedDict
 
 from ._cursor import START, format_cursor, is_valid, parse_cursor
+from ._json import from_json
 from ._kept import split_line
 from ._lifecycle import State
 from ._store import Head, Page, Store
@@ -97,9 +97,9 @@ def _history(page: Page, after: int, events: list[HistoryEvent]) -> History:
         events.append(
             {
                 "id": id,
-                "type": json.loads(parts.type),
+                "type": from_json(parts.type),
                 "time": float(parts.time),
-                "data": json.loads(parts.data),
+                "data": from_json(parts.data),
             }
         )
     seq = after + len(lines)
@@ -119,7 +119,7 @@ async def _status(store: Store, name: str, head: Head) -> Status:
     if head.state == "error":
         page = await store.read(name, head.tail - 1, 1)
         if page is not None and page.events:
-            facts = json.loads(split_line(page.events[-1]).data)
+            facts = from_json(split_line(page.events[-1]).data)
             error = {"code": facts["code"], "message": facts["message"]}
     return {
         "name": name,

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 __all__ = ("Inbox",)
 
-from contextlib import suppress
 from threading import Condition, get_ident
 from time import monotonic
-from typing import Any
 
 from anyio import Event, move_on_after
-from anyio.lowlevel import EventLoopToken, current_token
+from anyio.lowlevel import checkpoint, current_token
 
+from ._handover import MAX_TURN
 from ._kept import kept_line
 from ._stream_errors import Overflow, StreamEnded
+from ._worker import call_soon
 from .logs import LogRecord, ProgressTracker
 
 # What may wait while the store does not keep up, or is away. A line of a log has about 200 bytes.
@@ -35,6 +35,7 @@ class Inbox:
         self._error: Exception | None = None
         self._wake: Event | None = None
         self._room: Event | None = None
+        self._turn = 0.0
         self._thread = get_ident()
         self._token = current_token()
         self.progress = ProgressTracker(self.send_nowait)
@@ -59,6 +60,9 @@ class Inbox:
     async def send(self, item: object) -> None:
         """Add an item, after waiting for room."""
         line = kept_line(item)
+        if monotonic() >= self._turn:
+            await checkpoint()
+            self._turn = monotonic() + MAX_TURN
         while True:
             with self._changed:
                 if not self._full or self._ended:
@@ -162,16 +166,8 @@ class Inbox:
         if get_ident() == self._thread:
             event.set()
         else:
-            _call_soon(self._token, event)
+            call_soon(self._token, event.set)
 
 
 class _Full(Exception):
     """There is no room."""
-
-
-def _call_soon(token: EventLoopToken, event: Event) -> None:
-    # The native loop of either backend; `from_thread.run_sync` would wait for the answer.
-    native: Any = token.native_token
-    call = getattr(native, "call_soon_threadsafe", None) or native.run_sync_soon
-    with suppress(RuntimeError):  # the loop is over, and so is who waited
-        call(event.set)

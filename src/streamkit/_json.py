@@ -19,7 +19,7 @@ else is refused: a set, a circle. More than 254 levels may be refused.
 
 from __future__ import annotations
 
-__all__ = ("to_json", "to_utf8")
+__all__ = ("from_json", "to_json", "to_utf8")
 
 import json
 import sys
@@ -59,6 +59,14 @@ def to_utf8(text: str) -> bytes:
     except UnicodeEncodeError:
         units = text.encode("utf-16-le", "surrogatepass")
         return units.decode("utf-16-le", "replace").encode()
+
+
+def from_json(data: bytes) -> Any:
+    """Read JSON that `to_json` wrote: an int of any size is that int."""
+    try:
+        return json.loads(data)
+    except ValueError:  # `int` stops at 4300 digits, and to ask another one costs all others time
+        return json.loads(data, parse_int=lambda digits: int(Decimal(digits)))
 
 
 def _with_orjson(value: object) -> bytes:

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 __all__ = ("KeptEvent", "kept_event", "kept_line", "last_line", "split_line")
 
-import json
 from collections.abc import Callable
 from time import time
 from typing import Any, NamedTuple
 
 from ._errors import ItemRefused
 from ._event import RESERVED_TYPES, Event, Typed, check_source_event
-from ._json import to_json
+from ._json import from_json, to_json
 from ._lines import Line
 
 # Lists, numbers and models take the long way; a dict is what most sources yield.
@@ -98,7 +97,7 @@ class KeptEvent(Event, Typed):
 def kept_event(line: bytes, id: str) -> KeptEvent:
     """Return the event that a line holds."""
     parts = split_line(line)
-    type, kind, data = json.loads(parts.type), parts.kind.decode(), json.loads(parts.data)
+    type, kind, data = from_json(parts.type), parts.kind.decode(), from_json(parts.data)
     text = _TEXTS.get(kind, _json_text)(type, data)
     if kind == "line" and isinstance(data, dict):
         data = (

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-__all__ = ("Claimed", "IfExists", "Producers")
+__all__ = ("CLOSE_TIMEOUT", "IfExists", "Producers")
 
 from dataclasses import replace
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, TypeAlias, get_args
+from weakref import WeakValueDictionary
 
-from anyio import move_on_after
+from anyio import CancelScope, Lock, move_on_after, sleep
 from anyio.abc import TaskGroup
 
 from ._cursor import new_token
@@ -15,9 +16,9 @@ from ._errors import ServerStopping
 from ._names import check_name
 from ._producing import Produced
 from ._pump import Pump
-from ._store import Claim, Head, Store, new_epoch
-from ._stream_errors import StreamExists
-from ._tails import Tails
+from ._store import Claim, Head, Over, Store, new_epoch
+from ._stream_errors import StoreAway, StreamExists
+from ._tails import Tails, patience
 from ._terms import TermOptions, Terms
 
 IfExists: TypeAlias = Literal["raise", "follow", "restart"]
@@ -25,13 +26,8 @@ IfExists: TypeAlias = Literal["raise", "follow", "restart"]
 # For the sources of streams that are cancelled when the application stops; a source has 5 s.
 CLOSE_TIMEOUT = 6.0
 
-
-class Claimed(NamedTuple):
-    """A name that may be written."""
-
-    claim: Claim
-    head: Head
-    terms: Terms
+# How often a claim is made whose acknowledgement is lost. To make it twice changes nothing.
+CLAIM_ATTEMPTS = 4
 
 
 class Producers:
@@ -43,11 +39,14 @@ class Producers:
         self._tails = tails
         self._terms = terms
         self._pumps: dict[str, Pump] = {}
+        self._starting: WeakValueDictionary[str, Lock] = WeakValueDictionary()
         self._tasks: TaskGroup | None = None
 
     def run_in(self, tasks: TaskGroup) -> None:
         """Start to look at who follows, and at what other processes wish."""
         self._tasks = tasks
+        self._pumps = {}
+        self._starting = WeakValueDictionary()
         self._tails.on_tick = self._look_at_followers
         self._tails.on_bell = self._look_at_head
 
@@ -59,48 +58,85 @@ class Producers:
         """Return the pump of a stream, if it is here."""
         return self._pumps.get(name)
 
-    async def claim(self, name: str, if_exists: IfExists, options: TermOptions) -> Claimed | None:
-        """Become the writer of a name; None when it has one, and is to be followed."""
-        check_name(name)
-        terms = replace(self._terms, **options)
-        claim = Claim(name, new_token(), new_epoch(), new_token(), terms.lease, terms.keep)
-        head = await self._store.claim(claim, "anything" if if_exists == "restart" else "nothing")
-        if head is None or head.life != claim.life:
-            if if_exists == "follow":
-                return None
-            raise StreamExists(name)
-        old = self._pumps.get(name)
-        if old is not None:
-            await old.look()
-            with move_on_after(CLOSE_TIMEOUT):
-                await old.ended.wait()
-        return Claimed(claim, head, terms)
+    async def start(
+        self, name: str, produced: Produced, if_exists: IfExists, options: TermOptions
+    ) -> Pump | None:
+        """Claim a name and write what is produced; None when it has a writer and is followed.
 
-    def run(self, claimed: Claimed, produced: Produced) -> Pump:
-        """Write what is produced under a claim."""
-        claim, head, terms = claimed
+        What writes it here already is stopped first, and for so long the source is not begun.
+        """
+        check_name(name)
         if self._tasks is None:
             raise ServerStopping
-        tail = self._tails.feeding(claim.name)
-        tail.feed(head, 0, [])
-        pump = Pump(self._store, claim, tail, terms, intake=produced.intake, leave=produced.leave)
-        self._pumps[claim.name] = pump
-        self._tasks.start_soon(self._pumped, pump, produced)
-        if produced.run is not None:
-            self._tasks.start_soon(produced.run)
+        if if_exists not in get_args(IfExists):
+            raise ValueError(f"if_exists is one of {get_args(IfExists)}, not {if_exists!r}")
+        terms = replace(self._terms, **options)
+        claim = Claim(name, new_token(), new_epoch(), new_token(), terms.lease, terms.keep)
+        pump = None
+        # One at a time for each name, or the last claim might not be the last to run; and whole,
+        # or a claim would hold the name for nobody.
+        lock = self._starting.setdefault(name, Lock())
+        async with lock:
+            with CancelScope(shield=True):
+                pump = await self._begin(claim, terms, produced, if_exists)
         return pump
 
     async def stop(self, drain: float) -> None:
         """Give the streams a while to end by themselves, and cancel the others."""
-        pumps = list(self._pumps.values())
+        self._tasks = None
         with move_on_after(drain):
-            for pump in pumps:
-                await pump.ended.wait()
-        for pump in pumps:
+            await self._ended()
+        for pump in list(self._pumps.values()):
             pump.cancel(ServerStopping.code)
         with move_on_after(CLOSE_TIMEOUT):
-            for pump in pumps:
-                await pump.ended.wait()
+            await self._ended()
+
+    async def _begin(
+        self, claim: Claim, terms: Terms, produced: Produced, if_exists: IfExists
+    ) -> Pump | None:
+        head = await self._claimed(claim, "anything" if if_exists == "restart" else "nothing")
+        if head is None or head.life != claim.life:
+            if if_exists == "follow":
+                return None
+            raise StreamExists(claim.name)
+        if self._tasks is None:
+            await self._store.delete(claim.name)
+            raise ServerStopping
+        return self._run(self._tasks, claim, head, terms, produced)
+
+    async def _ended(self) -> None:
+        for pump in list(self._pumps.values()):
+            await pump.ended.wait()
+
+    async def _claimed(self, claim: Claim, over: Over) -> Head | None:
+        pauses = patience()
+        for _ in range(CLAIM_ATTEMPTS - 1):
+            try:
+                return await self._store.claim(claim, over)
+            except StoreAway:
+                await sleep(next(pauses))
+        return await self._store.claim(claim, over)
+
+    def _run(
+        self, tasks: TaskGroup, claim: Claim, head: Head, terms: Terms, produced: Produced
+    ) -> Pump:
+        old = self._pumps.get(claim.name)
+        tail = self._tails.feeding(claim.name)
+        tail.feed(head, 0, [])
+        pump = Pump(self._store, claim, tail, terms, intake=produced.intake, leave=produced.leave)
+        self._pumps[claim.name] = pump
+        tasks.start_soon(self._pumped, pump, produced)
+        tasks.start_soon(self._produce, old, pump, produced)
+        return pump
+
+    async def _produce(self, old: Pump | None, pump: Pump, produced: Produced) -> None:
+        if old is not None:
+            old.displace()
+            with move_on_after(CLOSE_TIMEOUT):
+                await old.ended.wait()
+        pump.ready.set()
+        if produced.run is not None:
+            await produced.run()
 
     async def _pumped(self, pump: Pump, produced: Produced) -> None:
         try:

@@ -6,23 +6,45 @@ up, and what it opened is closed with it.
 
 from __future__ import annotations
 
-__all__ = ("Produced", "SourceIntake", "fed_by_job", "fed_by_source", "is_awaited")
+__all__ = ("Intake", "NeverOpened", "Produced", "fed_by_job", "fed_by_source", "is_awaited")
 
 import math
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from functools import partial
-from inspect import iscoroutinefunction
-from typing import Any, cast
+from inspect import iscoroutine, iscoroutinefunction
+from typing import Any, Protocol, cast
 
-from anyio import CapacityLimiter, to_thread
+from anyio import CapacityLimiter, Event, to_thread
 
+from ._errors import ServerStopping
 from ._format import Encoder
 from ._handover import Handover
 from ._inbox import Inbox
 from ._kept import kept_line
-from ._pump import Intake, NeverOpened
 from ._source import Source
+
+
+class Intake(Protocol):
+    """Where a pump takes from."""
+
+    async def take(self) -> Sequence[bytes]:
+        """Return the lines that are there, after waiting for some; nothing at the end."""
+        ...
+
+    @property
+    def over(self) -> bool:
+        """Tell whether the end has come and all was taken."""
+        ...
+
+    @property
+    def stuck(self) -> bool:
+        """Tell whether there is no room, so that the source has to wait."""
+        ...
+
+
+class NeverOpened(Exception):
+    """The source could not be entered; nothing is written, and nothing has been."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +122,24 @@ async def _running(job: Callable[[], object], *, awaited: bool) -> AsyncGenerato
     yield  # type: ignore[unreachable]  # it makes this a generator, of nothing
 
 
-def is_awaited(job: Callable[..., object]) -> bool:
-    """Tell whether a job is `async def`."""
-    return iscoroutinefunction(job) or iscoroutinefunction(getattr(job, "__call__", None))  # noqa: B004
+async def entered(hand: Handover, ended: Event) -> None:
+    """Wait until a source was entered, or raise why it could not be, once its stream has ended."""
+    try:
+        await hand.opened.wait()
+    except BaseException:
+        if not hand.iterated:
+            hand.leave()
+        raise
+    if not hand.iterated:
+        await ended.wait()
+        await hand.take()
+        raise ServerStopping
+
+
+def is_awaited(job: object) -> bool:
+    """Tell whether a job is `async def`; refuse what is none."""
+    if not callable(job):
+        if iscoroutine(job):
+            job.close()  # or Python warns that it was never awaited
+        raise TypeError("a job is a function that takes the stream: pass it, do not call it")
+    return iscoroutinefunction(job) or iscoroutinefunction(type(job).__call__)

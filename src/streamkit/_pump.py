@@ -6,19 +6,19 @@ is no case of its own: the same bytes are appended again, and `verdict` says how
 
 from __future__ import annotations
 
-__all__ = ("Intake", "NeverOpened", "Pump")
+__all__ = ("MAX_BATCH_BYTES", "MAX_BATCH_EVENTS", "Pump")
 
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Protocol
 
 from anyio import Event, move_on_after, sleep
 
 from ._errors import told
 from ._kept import last_line
 from ._lifecycle import Ended, last_event
+from ._producing import Intake, NeverOpened
 from ._store import Claim, Head, Lost, Store, new_epoch, verdict
 from ._stream_errors import Overflow, StoreAway
 from ._tail import Tail
@@ -33,24 +33,6 @@ MAX_BATCH_BYTES = 1 << 20
 
 # How soon a cancellation from another process is seen by a stream that is silent.
 LOOK_PAUSE = 0.05
-
-
-class Intake(Protocol):
-    """Where a pump takes from."""
-
-    async def take(self) -> Sequence[bytes]:
-        """Return the lines that are there, after waiting for some; nothing at the end."""
-        ...
-
-    @property
-    def over(self) -> bool:
-        """Tell whether the end has come and all was taken."""
-        ...
-
-    @property
-    def stuck(self) -> bool:
-        """Tell whether there is no room, so that the source has to wait."""
-        ...
 
 
 class Pump:
@@ -70,6 +52,8 @@ class Pump:
         self.claim = claim
         self.terms = terms
         self.tail = tail
+        self.ready = Event()
+        """Set when the source may begin, because the one before it has ended."""
         self.ended = Event()
         """Set when nothing is written any more."""
         self.lost: Lost | None = None
@@ -81,6 +65,7 @@ class Pump:
         self._store = store
         self._intake = intake
         self._leave = leave
+        self._displaced = False
         self._alone_since: float | None = None
         self._seq = 0  # of the last event that the store acknowledged
         self._acknowledged = 0  # how many appends were
@@ -90,6 +75,12 @@ class Pump:
         self._sizes: deque[tuple[int, int]] = deque()  # the last number and the bytes of appends
         self._bytes = 0
         self._first = 0
+
+    def displace(self) -> None:
+        """Have the source closed, because somebody else has the stream, or it is gone."""
+        if not self._displaced and not self.ended.is_set():
+            self._displaced = True
+            self._leave()
 
     def cancel(self, reason: str) -> None:
         """Have the source closed, and the stream end as cancelled; the first reason counts."""
@@ -133,7 +124,7 @@ class Pump:
                     await self._gather()
                 await self._write()
         except NeverOpened:
-            pass  # who started it is told, and frees the name
+            await self._free()  # who started it is told why
         except _ClaimLost as error:
             self.lost = error.why
             logger.warning(
@@ -170,8 +161,10 @@ class Pump:
         elif error is not None:
             code, message = told(error)
             self._close, facts = "error", {"code": code, "message": message}
-            cursor = f"{self.claim.token}.{count}"
-            logger.error("the stream %s failed after %s", self.claim.name, cursor, exc_info=error)
+            if not self._displaced:
+                cursor = f"{self.claim.token}.{count}"
+                name = self.claim.name
+                logger.error("the stream %s failed after %s", name, cursor, exc_info=error)
         else:
             self._close, facts = "done", {"count": count}
         self._pending.append(last_line(last_event(self._close, **facts)))
@@ -271,11 +264,16 @@ class Pump:
         if head is not None and head.cancel is not None and head.life == self.claim.life:
             self.cancel(head.cancel)
         elif head is None or head.life != self.claim.life or head.epoch > self.claim.epoch:
-            self._leave()  # the next append tells why
+            self.displace()  # the next append tells why
 
-
-class NeverOpened(Exception):
-    """The source could not be entered; nothing is written, and nothing has been."""
+    async def _free(self) -> None:
+        """Give the name back, if it is still ours."""
+        try:
+            page = await self._store.read(self.claim.name, 0, 0)
+            if page is not None and page.head.life == self.claim.life:
+                await self._store.delete(self.claim.name)
+        except StoreAway as error:
+            logger.warning("the name %s is taken until it expires: %s", self.claim.name, error.why)
 
 
 class _ClaimLost(Exception):

@@ -26,6 +26,12 @@ TOP = (
     "SELECT max(ifnull((SELECT max(rung) FROM stream), 0), ifnull((SELECT max(rung) FROM gone), 0))"
 )
 
+# The oldest streams that were removed and whose batches are still there.
+_REMOVED = "(SELECT id FROM gone WHERE id IS NOT NULL ORDER BY id LIMIT :slice)"
+_BATCHES = f"(SELECT rowid FROM batch WHERE stream IN {_REMOVED} LIMIT :slice)"  # noqa: S608
+_REMOVE_BATCHES = f"DELETE FROM batch WHERE rowid IN {_BATCHES}"  # noqa: S608
+_NONE_LEFT = f"UPDATE gone SET id = NULL WHERE id IN {_REMOVED}"  # noqa: S608
+
 # A page ends with the batch that takes it above this, however many events were asked for.
 PAGE_BYTES = 8 << 20
 
@@ -33,7 +39,7 @@ PAGE_BYTES = 8 << 20
 SLICE = 32
 
 # For so long it is remembered who was removed; a bell that is later than that is no use.
-GONE_SECONDS = 60.0
+GONE_SECONDS = 10.0
 
 # Of a file that is free by more than a quarter, so many pages of 4 KiB are given back in one
 # transaction: 5 ms for this many.
@@ -130,12 +136,7 @@ class Changes:
         expired = self._sql.execute(query, (self._now, SLICE)).fetchall()
         for (name,) in expired:
             self.remove(name)
-        batches = self._sql.execute(
-            "DELETE FROM batch WHERE rowid IN (SELECT batch.rowid FROM gone"
-            " CROSS JOIN batch ON batch.stream = gone.id LIMIT ?)",
-            (SLICE,),
-        )
-        if expired or batches.rowcount:
+        if expired or self._remove_batches():
             return True
         self._sql.execute(
             "DELETE FROM gone WHERE since < ? AND rung < (SELECT max(rung) FROM gone)",
@@ -165,6 +166,13 @@ class Changes:
         )
         if done.rowcount:
             self._ring(claim.name)
+
+    def _remove_batches(self) -> bool:
+        values = {"slice": SLICE}
+        if self._sql.execute(_REMOVE_BATCHES, values).rowcount == SLICE:
+            return True
+        # Those have none left: they are not looked for again.
+        return self._sql.execute(_NONE_LEFT, values).rowcount > 0
 
     def _give_back(self) -> bool:
         free = one(self._sql, "PRAGMA freelist_count")

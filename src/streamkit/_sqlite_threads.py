@@ -72,7 +72,7 @@ class Writer(_Thread):
 
     def _undo(self, sql: sqlite3.Connection) -> None:
         try:
-            if sql.in_transaction:  # when the disk is full, SQLite has undone it by itself
+            if sql.in_transaction:  # after some errors SQLite has undone it by itself
                 sql.execute("ROLLBACK")
         except sqlite3.Error:
             self._link.close()  # it is opened again for the next group
@@ -128,11 +128,12 @@ class Poller(_Thread):
         version = one(sql, "PRAGMA data_version")
         if version == self._version and not self._missed:
             return []
+        names: list[str | None] = []
         top = one(sql, TOP)
         if self._missed or top < self._seen:  # the second: an older state was restored
             names, self._seen = [None], top
-        elif self._seen < 0:
-            names, self._seen = [], top
+        elif self._seen < 0:  # the first look: what was before does not matter
+            self._seen = top
         else:
             names = self._rung_by_others(sql)
         self._version, self._missed = version, False

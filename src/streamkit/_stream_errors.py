@@ -3,6 +3,7 @@
 UsageError             the caller's mistake
 ├── NotRunning         `async with streams` was forgotten
 ├── UnknownStore       a store's URL of a kind that is not known
+├── InvalidStoreURL    a store's URL with parts that mean nothing
 ├── InvalidName        a stream's name with other characters than it may have
 ├── InvalidCursor      not a place in any stream
 ├── StreamExists       a name that is taken
@@ -28,6 +29,7 @@ __all__ = (
     "ExpiredStream",
     "InvalidCursor",
     "InvalidName",
+    "InvalidStoreURL",
     "NotRunning",
     "Overflow",
     "StoreAway",
@@ -66,6 +68,18 @@ class UnknownStore(UsageError, ValueError):
     def __init__(self, scheme: str, known: tuple[str, ...]) -> None:
         """`known` are the schemes that are."""
         super().__init__(f"no store for {scheme!r}; there are {', '.join(known)}")
+
+
+class InvalidStoreURL(UsageError, ValueError):
+    """Refuse a store's URL with parts that would be ignored."""
+
+    code = "invalid-store-url"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "a store is memory:, sqlite:///relative.db or sqlite:////absolute.db; "
+            "its options are for SQLiteStore(...)"
+        )
 
 
 class InvalidName(UsageError, ValueError):

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 __all__ = ("Statistics", "Streams")
 
-import importlib
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal, Self, TypeVarTuple
-from urllib.parse import urlsplit
 
 from anyio import (
     CancelScope,
@@ -25,19 +23,20 @@ from ._following import Following
 from ._handover import Handover
 from ._history import History, Status, history, status, statuses
 from ._inbox import Inbox
+from ._json import to_utf8
 from ._names import check_name
 from ._orphans import sweep_for_ever
-from ._producers import CLOSE_TIMEOUT, Claimed, IfExists, Producers
-from ._producing import Produced, fed_by_job, fed_by_source, is_awaited
-from ._pump import MAX_BATCH_BYTES, MAX_BATCH_EVENTS
+from ._producers import CLOSE_TIMEOUT, IfExists, Producers
+from ._producing import Produced, entered, fed_by_job, fed_by_source, is_awaited
+from ._pump import MAX_BATCH_BYTES, MAX_BATCH_EVENTS, Pump
 from ._source import Source, check_source, close
 from ._store import Store
+from ._store_urls import store_of
 from ._stream import Stream
 from ._stream_errors import (
     NotRunning,
     StreamCancelled,
     StreamLost,
-    UnknownStore,
     UnknownStream,
 )
 from ._tails import Tails
@@ -46,11 +45,6 @@ from ._terms import TermOptions, Terms
 Args = TypeVarTuple("Args")
 
 DAY = 86_400.0
-
-STORES = {
-    "memory": "streamkit.sinks.memory:MemoryStore",
-    "sqlite": "streamkit.sinks.sqlite:SQLiteStore",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,15 +101,10 @@ class Streams:
     ) -> Self:
         """Make one with the store that a URL names: `memory:`, `sqlite:///relative/path.db`.
 
-        An absolute path has one slash more: `sqlite:////var/lib/streams.db`.
+        An absolute path has one slash more: `sqlite:////var/lib/streams.db`. What else a store
+        can be told, its class takes.
         """
-        parts = urlsplit(url)
-        if parts.scheme not in STORES:
-            raise UnknownStore(parts.scheme, tuple(STORES))
-        module, _, name = STORES[parts.scheme].partition(":")
-        make = getattr(importlib.import_module(module), name)
-        store = make() if parts.scheme == "memory" else make(parts.path.removeprefix("/"))
-        return cls(store, sweep=sweep, drain=drain, **terms)
+        return cls(store_of(url), sweep=sweep, drain=drain, **terms)
 
     async def __aenter__(self) -> Self:
         """Open the store, and start what runs behind the streams."""
@@ -159,20 +148,15 @@ class Streams:
         is stopped, and its followers are told.
         """
         check_source(source)
-        try:
-            claimed = await self._claimed(name, if_exists, terms)
-        except BaseException:
-            await close(source)
-            raise
-        if claimed is None:
-            await close(source)
-            return self.follow(name)
         hand = Handover(max_bytes=MAX_BATCH_BYTES, max_items=MAX_BATCH_EVENTS)
-        self._producers.run(claimed, fed_by_source(hand, source))
-        await hand.opened.wait()
-        if not hand.iterated:
-            await self._store.delete(name)
-            await hand.take()  # raises why
+        pump = None
+        try:
+            pump = await self._write(name, fed_by_source(hand, source), if_exists, terms)
+        finally:
+            if pump is None:
+                await close(source)
+        if pump is not None:
+            await entered(hand, pump.ended)
         return self.follow(name)
 
     async def launch(
@@ -188,12 +172,12 @@ class Streams:
         The stream is there when this returns. It ends, or fails, with the job. Cancelling it
         cancels an `async def` job; a `def` job has to look at `stream.cancelled` by itself.
         """
-        claimed = await self._claimed(name, if_exists, terms)
-        if claimed is not None:
-            inbox = Inbox(name)
-            stream = Stream(name, inbox, lambda: pump.cancelled is not None)
-            work = partial(job, stream, *args)
-            pump = self._producers.run(claimed, fed_by_job(inbox, work, awaited=is_awaited(job)))
+        awaited = is_awaited(job)
+        inbox = Inbox(name)
+        pump: Pump | None = None
+        stream = Stream(name, inbox, lambda: pump is not None and pump.cancelled is not None)
+        produced = fed_by_job(inbox, partial(job, stream, *args), awaited=awaited)
+        pump = await self._write(name, produced, if_exists, terms)
         return self.follow(name)
 
     @asynccontextmanager
@@ -209,11 +193,11 @@ class Streams:
         When somebody cancels the stream the block is cancelled, and `StreamCancelled` raised
         behind it. `StreamLost` says that somebody else has taken the name.
         """
-        claimed = await self._claimed(name, if_exists, terms)
-        if claimed is None:
-            raise ValueError('open writes; it cannot be asked to "follow"')
         inbox, scope = Inbox(name), CancelScope()
-        pump = self._producers.run(claimed, Produced(inbox, scope.cancel))
+        pump = await self._write(name, Produced(inbox, scope.cancel), if_exists, terms)
+        if pump is None:
+            raise ValueError('open writes; it cannot be asked to "follow"')
+        await pump.ready.wait()
         failure: Exception | None = SourceCancelled()
         try:
             with scope:
@@ -260,7 +244,7 @@ class Streams:
         "open" means that its producer has not seen the wish yet. One that has ended stays as it is.
         """
         self._running()
-        head = await self._store.cancel(check_name(name), reason)
+        head = await self._store.cancel(check_name(name), to_utf8(reason).decode())
         if head is None:
             raise UnknownStream(name)
         pump = self._producers.get(name)
@@ -280,7 +264,7 @@ class Streams:
         self._running()
         await self._store.delete(check_name(name))
         if pump := self._producers.get(name):
-            await pump.look()
+            pump.displace()
 
     def statistics(self) -> Statistics:
         """Count what is held here: followers that have left are not."""
@@ -291,10 +275,8 @@ class Streams:
             raise ServerStopping if self._stopping else NotRunning
         return self._tasks
 
-    async def _claimed(
-        self, name: str, if_exists: IfExists, options: TermOptions
-    ) -> Claimed | None:
+    async def _write(
+        self, name: str, produced: Produced, if_exists: IfExists, options: TermOptions
+    ) -> Pump | None:
         self._running()
-        if self._stopping:
-            raise ServerStopping
-        return await self._producers.claim(name, if_exists, options)
+        return await self._producers.start(name, produced, if_exists, options)

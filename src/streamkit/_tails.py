@@ -67,6 +67,8 @@ class Tails:
     def run_in(self, tasks: TaskGroup) -> None:
         """Start to listen, and the clock."""
         self._tasks = tasks
+        # Nothing of an earlier run: what it waited for may belong to another event loop.
+        self._tails, self._wanted = {}, Event()
         self.now = current_time()
         tasks.start_soon(self._listen)
         tasks.start_soon(self._tick)
@@ -147,8 +149,9 @@ class Tails:
         with scope:
             while True:
                 tail.bell = Event()
+                after = tail.seq
                 try:
-                    page = await self.store.read(tail.name, tail.seq, PAGE)
+                    page = await self.store.read(tail.name, after, PAGE)
                 except StoreAway:
                     await sleep(next(pauses))
                     continue
@@ -158,14 +161,16 @@ class Tails:
                     break
                 head, lines = page
                 known = tail.head
+                if after != tail.seq:
+                    continue  # it was moved meanwhile, by who has seen another head
                 if known is None or (known.life, known.epoch) != (head.life, head.epoch):
                     tail.feed(head, head.tail, [])
                 elif lines:
-                    tail.feed(head, max(tail.seq, head.first - 1), lines)
+                    tail.feed(head, max(after, head.first - 1), lines)
                     safety = MIN_SAFETY
                     continue
-                elif head.state != known.state or head.first > tail.seq + 1:
-                    tail.feed(head, max(tail.seq, head.first - 1), [])
+                elif head.state != known.state or head.first > after + 1:
+                    tail.feed(head, max(after, head.first - 1), [])
                 if head.state != "open" and head.tail <= tail.seq:
                     break
                 with move_on_after(safety):

@@ -111,12 +111,11 @@ class Worker(Generic[C]):
         It takes 10 s at most, shielded: then the thread is left to end by itself, and
         `CleanupTimeout` is raised.
         """
-        if self._process != os.getpid():
-            return
         with self._lock:
-            thread, self._thread, self._process = self._thread, None, 0
-            if thread is None:
+            thread, self._thread = self._thread, None
+            if thread is None or self._process != os.getpid():
                 return
+            self._process = 0
             last: Asked[C] = Asked(None)
             self._calls.put(last)
         with move_on_after(CLOSE_TIMEOUT, shield=True):
@@ -135,21 +134,24 @@ class Worker(Generic[C]):
 
     def _run(self, calls: SimpleQueue[Asked[C]]) -> None:
         server = self._make()
-        while True:
-            group = _gathered(calls, self._every)
-            if group:
-                try:
-                    server.serve(group)
-                except Exception as error:  # noqa: BLE001 - it is raised where the calls were made
-                    for asked in group:
-                        asked.fail(error)
-                if group[-1].work is None:  # nothing is asked for after the end
-                    break
-                _tell(group)
-            else:
-                server.idle()
-        server.close()
+        while self._serve(server, calls):
+            pass
+
+    def _serve(self, server: Server[C], calls: SimpleQueue[Asked[C]]) -> bool:
+        group = _gathered(calls, self._every)
+        if not group:
+            server.idle()
+            return True
+        try:
+            server.serve(group)
+        except Exception as error:  # noqa: BLE001 - it is raised where the calls were made
+            for asked in group:
+                asked.fail(error)
+        goes_on = group[-1].work is not None  # nothing is asked for after the end
+        if not goes_on:
+            server.close()
         _tell(group)
+        return goes_on
 
 
 def call_soon(token: EventLoopToken, function: Callable[[*Ts], object], *args: *Ts) -> None:

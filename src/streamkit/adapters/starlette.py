@@ -79,7 +79,9 @@ class StreamResponse(Response):
         """Answer one request."""
         if scope["method"] == "HEAD":
             await self._answer_unopened(send, self.status_code)
-        elif seen_the_end(self._format, Headers(scope=scope).get("last-event-id")):
+        elif not isinstance(self._source, Following) and seen_the_end(
+            self._format, Headers(scope=scope).get("last-event-id")
+        ):
             await self._answer_unopened(send, 204)
         else:
             await self._stream(scope, receive, send)

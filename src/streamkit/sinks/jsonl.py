@@ -7,11 +7,14 @@ __all__ = ("as_jsonl",)
 from .._event import Event, Typed, check_source_event
 from .._format import Encoder, Format
 from .._json import to_json
+from .._kept import KeptEvent
 
 
 class _JsonLines(Encoder[object]):
     def one(self, item: object) -> bytes:
-        if isinstance(item, Typed):
+        if isinstance(item, KeptEvent) and item.kind in ("json", "text"):
+            item = item.data
+        elif isinstance(item, Typed):
             event = item.to_event()
             if event is None or event.type != "message":  # structure, such as an exit
                 return b""

@@ -14,16 +14,12 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from time import monotonic, time
-from typing import Self
 
-import anyio
 from anyio.lowlevel import checkpoint
 
+from .._bells import Listener
 from .._lifecycle import Ended
 from .._store import CLAIMS_KEPT, Claim, Head, Over, Page, Store
-
-# A listener that is so far behind is told once to look at everything.
-_MAX_RUNG = 1000
 
 
 class MemoryStore:
@@ -41,7 +37,7 @@ class MemoryStore:
     def __init__(self) -> None:
         """Make an empty store; this may be done outside of the event loop."""
         self._logs: dict[str, _Log] = {}
-        self._listeners: set[_Listener] = set()
+        self._listeners: set[Listener] = set()
 
     async def claim(self, claim: Claim, over: Over) -> Head | None:
         """Become the writer, and return the head as it then is; None when there is no stream."""
@@ -115,7 +111,7 @@ class MemoryStore:
     @asynccontextmanager
     async def bells(self) -> AsyncIterator[AsyncIterator[str | None]]:
         """Give names that may have changed; None: any may have."""
-        listener = _Listener()
+        listener = Listener()
         self._listeners.add(listener)
         try:
             yield listener
@@ -124,7 +120,7 @@ class MemoryStore:
 
     def _ring(self, name: str) -> None:
         for listener in self._listeners:
-            listener.ring(name)
+            listener.ring((name,))
 
 
 class _Log:
@@ -206,30 +202,6 @@ class _Log:
     def events_after(self, after: int, limit: int) -> list[bytes]:
         start = max(after + 1, self.head.first) - self._offset
         return self._events[start : start + limit]
-
-
-class _Listener(AsyncIterator[str | None]):
-    """The names that rang for one listener and that it has not yet taken."""
-
-    def __init__(self) -> None:
-        self._rung: set[str | None] = set()
-        self._wake = anyio.Event()
-
-    def ring(self, name: str) -> None:
-        if len(self._rung) < _MAX_RUNG:
-            self._rung.add(name)
-        else:
-            self._rung = {None}
-        self._wake.set()
-
-    async def __anext__(self) -> str | None:
-        while not self._rung:
-            self._wake = anyio.Event()
-            await self._wake.wait()
-        return self._rung.pop()
-
-    def __aiter__(self) -> Self:
-        return self
 
 
 _: type[Store] = MemoryStore

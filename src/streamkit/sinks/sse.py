@@ -4,14 +4,13 @@ from __future__ import annotations
 
 __all__ = ("as_sse",)
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from .._errors import ItemRefused, ServerStopping
 from .._event import Event, Typed, check_source_event
 from .._format import Encoder, Format
-from .._json import to_json, to_utf8
+from .._json import from_json, to_json, to_utf8
 from .._kept import KeptEvent, kept_event, split_line
 from .._lines import Lines
 from .._sse import encode_comment, encode_sse, encode_text
@@ -56,8 +55,8 @@ class _Events(Encoder[object]):
 
     def kept(self, line: bytes, id: str) -> bytes:
         type, kind, _, data = split_line(line)
-        block = b"" if type == b'"message"' else b"event: %b\n" % to_utf8(json.loads(type))
-        if data.startswith(b'"') or kind == b"line":
+        block = b"" if type == b'"message"' else b"event: %b\n" % to_utf8(from_json(type))
+        if (kind == b"text" and data.startswith(b'"')) or kind == b"line":
             # Text goes as it is, not as JSON; and a line may hold more than is sent.
             text = kept_event(line, "").data if b"\\" in data or data[:1] == b"{" else None
             if text is not None:
