@@ -5,18 +5,20 @@ from __future__ import annotations
 __all__ = ("answer_following",)
 
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterator
 from contextlib import suppress
 from random import uniform
 from typing import Any
 
-from anyio import CancelScope, create_task_group, move_on_after, sleep_forever
+from anyio import CancelScope, Event, create_task_group, move_on_after, sleep_forever
 
+from ._bay import JUST_NOW
 from ._errors import ServerStopping
 from ._follower import FrameFollower
 from ._following import Following, ended_badly
 from ._format import Encoder, Format
 from ._stream_errors import ExpiredStream, StoreAway
+from ._tail import MAX_WRITE
 from ._writing import GONE, Client, Left, Stuck, Timing
 
 logger = logging.getLogger("streamkit")
@@ -55,38 +57,8 @@ async def answer_following(
         await client.finish()
         return True
     if follower is not None:
-        await _write(client, follower, timing.send_timeout)
+        await _Writing(client, follower, timing.send_timeout).run()
     return follower is not None
-
-
-async def _write(client: Client, follower: FrameFollower, send_timeout: float) -> None:
-    writing = _Writing(client, follower, send_timeout)
-    failure: Exception | None = None
-    async with create_task_group() as tasks:
-        writing.scope = tasks.cancel_scope
-        tasks.start_soon(writing.watch)
-        follower.bay.writers.add(writing)
-        try:
-            await writing.write_all()
-            writing.complete = True
-        except Exception as error:  # noqa: BLE001 - raised below, outside the group that would wrap it
-            failure = error
-        finally:
-            follower.bay.writers.discard(writing)
-            follower.leave()
-        tasks.cancel_scope.cancel()
-    if writing.complete:
-        with move_on_after(send_timeout), suppress(*GONE):
-            await client.finish()
-    elif writing.stuck:
-        logger.warning("a client took nothing for %g s and was given up", send_timeout)
-        raise Stuck
-    elif failure is None or isinstance(failure, Left):
-        raise Left
-    else:
-        with move_on_after(send_timeout):
-            await client.cut(failure)
-        raise failure
 
 
 def _come_back(encoder: Encoder[Any]) -> bytes:
@@ -95,39 +67,136 @@ def _come_back(encoder: Encoder[Any]) -> bytes:
 
 
 class _Writing:
-    """One response while it is being written."""
+    """One response while it is being written.
 
-    scope: CancelScope
+    While events come, a second task watches for the client that leaves. While none come there is
+    nothing to write, and the one task rests: it waits for the client itself, until there is an
+    event. With thousands of idle clients the second task would be a third of their memory.
+    """
+
+    __slots__ = (
+        "_begin",
+        "_client",
+        "_complete",
+        "_error",
+        "_follower",
+        "_gone",
+        "_pinging",
+        "_scope",
+        "_stuck",
+        "send_timeout",
+        "since",
+    )
+
+    _scope: CancelScope
 
     def __init__(self, client: Client, follower: FrameFollower, send_timeout: float) -> None:
-        self.complete = False
-        self.stuck = False
         self.since: float | None = None
         self.send_timeout = send_timeout
         self._client = client
         self._follower = follower
-        self._tails = follower.tails
+        self._begin = b""
+        self._complete = self._gone = self._stuck = False
+        self._error: Exception | None = None
+        self._pinging: Event | None = None
+
+    async def run(self) -> None:
+        bay = self._follower.bay
+        bay.writers.add(self)
+        try:
+            await self._start()
+            while not self._over:
+                await (self._rest() if self._follower.waits else self._write())
+        finally:
+            bay.writers.discard(self)
+            self._follower.leave()
+        await self._end()
 
     def give_up(self) -> None:
-        self.stuck = True
-        self.scope.cancel()
+        """Leave a client that takes nothing."""
+        self._stuck = True
+        self._leave()
 
-    async def watch(self) -> None:
+    def wake(self) -> None:
+        """Come back from a rest."""
+        self._scope.cancel()
+
+    async def ping(self) -> None:
+        """Send a keep-alive while it rests, in a task of its own."""
+        self._pinging = pinging = Event()
+        with move_on_after(self.send_timeout) as waiting:
+            try:
+                await self._put(self._follower.encoder.keep_alive)
+            except Left:
+                self._gone = True
+                self._leave()
+        if waiting.cancelled_caught:
+            self.give_up()
+        self._pinging = None
+        pinging.set()
+
+    @property
+    def _over(self) -> bool:
+        return self._complete or self._gone or self._stuck or self._error is not None
+
+    def _leave(self) -> None:
+        # Here too, because a server may shield its `send`, and then nothing else gets that far.
+        self._follower.leave()
+        self._scope.cancel()
+
+    async def _start(self) -> None:
+        encoder = self._follower.encoder
+        try:
+            await self._sent(self._client.start())
+            self._begin = _come_back(encoder) + encoder.begin()
+        except Left:
+            self._gone = True
+
+    async def _write(self) -> None:
+        """Write what comes, until nothing has for a while, or the client goes."""
+        async with create_task_group() as tasks:
+            self._scope = tasks.cancel_scope
+            tasks.start_soon(self._watch)
+            try:
+                await self._write_all()
+            except Left:
+                self._gone = True
+            except Exception as error:  # noqa: BLE001 - raised by `_end`, outside of the group
+                self._error = error
+            tasks.cancel_scope.cancel()
+
+    async def _watch(self) -> None:
         try:
             await self._client.gone()
         except Exception as error:  # noqa: BLE001 - the stream goes on; a write will notice
             logger.warning("a client's leaving will be noticed late: %r", error)
             await sleep_forever()
-        self.scope.cancel()
+        self._gone = True
+        self._leave()
 
-    async def write_all(self) -> None:
-        follower, encoder = self._follower, self._follower.encoder
-        await self._sent(self._client.start())
-        begin = _come_back(encoder) + encoder.begin()
-        while data := await follower.take() or (b"" if follower.ended else encoder.keep_alive):
-            await self._put(begin + data if begin else data)
-            begin = b""
-        await self._put(begin + self._last())
+    async def _rest(self) -> None:
+        """Wait for the client to go, or for an event."""
+        resting = self._follower.bay.resting
+        with CancelScope() as self._scope:
+            resting.add(self)
+            await self._watch()
+        resting.discard(self)
+        if self._pinging is not None and not self._over:
+            await self._pinging.wait()  # two writes at a time are more than some servers can do
+
+    async def _write_all(self) -> None:
+        follower = self._follower
+        while True:
+            data = await follower.take()
+            if not data:
+                if follower.pause == "idle":
+                    return
+                if follower.pause == "ended":
+                    break
+                data = follower.encoder.keep_alive
+            await self._put(data)
+        await self._put(self._last())
+        self._complete = True
 
     def _last(self) -> bytes:
         """Return what is written last: how the stream ended, or that one may come back to it."""
@@ -135,7 +204,7 @@ class _Writing:
         if follower.last is None:
             wish = _come_back(encoder)
             if not wish:
-                raise ServerStopping if self._tails.stopping else ExpiredStream(follower.name)
+                raise ServerStopping if follower.tails.stopping else ExpiredStream(follower.name)
             return wish + encoder.keep_alive
         last = encoder.last(follower.last)
         if last is None:
@@ -143,13 +212,38 @@ class _Writing:
         return last
 
     async def _put(self, data: bytes) -> None:
-        if data:
-            await self._sent(self._client.write(data))
+        if self._begin:
+            data, self._begin = self._begin + data, b""
+        # A large page in parts: each has the whole time to arrive.
+        for part in (data,) if len(data) <= MAX_WRITE else _parts(data):
+            await self._sent(self._client.write(part))
 
     async def _sent(self, sending: Awaitable[None]) -> None:
-        self.since = self._tails.now
+        self.since = JUST_NOW
         try:
             await sending
         except GONE as error:
             raise Left from error
         self.since = None
+        # A cancellation only arrives where there is something to wait for, and a flood of events
+        # to a client that has gone waits for nothing.
+        if self._gone:
+            raise Left
+
+    async def _end(self) -> None:
+        if self._complete:
+            with move_on_after(self.send_timeout), suppress(*GONE):
+                await self._client.finish()
+        elif self._stuck:
+            logger.warning("a client took nothing for %g s and was given up", self.send_timeout)
+            raise Stuck
+        elif self._error is None:
+            raise Left
+        else:
+            with move_on_after(self.send_timeout):
+                await self._client.cut(self._error)
+            raise self._error
+
+
+def _parts(data: bytes) -> Iterator[bytes]:
+    return (data[start : start + MAX_WRITE] for start in range(0, len(data), MAX_WRITE))

@@ -10,7 +10,7 @@ __all__ = ("EventFollower", "Follower", "FrameFollower")
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from anyio import sleep
 
@@ -31,15 +31,31 @@ RETRY_PAUSE = 0.2
 class Follower(ABC, Generic[V]):
     """Where somebody stands in a stream, and what comes next. `leave()` on every way out."""
 
+    __slots__ = (
+        "_head",
+        "_left",
+        "_lost",
+        "_pings",
+        "_seq",
+        "_tail",
+        "bay",
+        "last",
+        "name",
+        "pause",
+        "tails",
+    )
+
     _nothing: V
+    _rests = False
 
     def __init__(
         self, tails: Tails, name: str, cursor: Cursor, head: Head, keep_alive: float | None = None
     ) -> None:
         """`head` was just read."""
-        self.ended = False
-        """Whether nothing comes any more: `last` says why; without it one may come back."""
+        self.pause: Literal["ended", "ping", "idle"] = "idle"
+        """Why `take` returned nothing: a keep-alive is due, or one may rest until the bay rings."""
         self.last: KeptEvent | None = None
+        """How the stream ended; None when one may come back to it."""
         self.tails = tails
         self.name = name
         self.bay = (tail := tails.attach(name, head)).bay(keep_alive)
@@ -52,7 +68,7 @@ class Follower(ABC, Generic[V]):
         self._left = False
 
     async def take(self) -> V:
-        """Return what comes next, after waiting for it; nothing when a keep-alive is due, or ended.
+        """Return what comes next, after waiting for it; when that is nothing, `pause` says why.
 
         Cancelling a call loses nothing.
         """
@@ -66,10 +82,30 @@ class Follower(ABC, Generic[V]):
                 if found := await self._page():
                     return found
             elif self._pings != self.bay.pings:
-                self._pings = self.bay.pings
+                self._pings, self.pause = self.bay.pings, "ping"
+                return self._nothing
+            elif self.bay.idle and self._rests:
+                self.pause = "idle"
                 return self._nothing
             else:
                 await event.wait()
+
+    @property
+    def waits(self) -> bool:
+        """Tell whether `take` would have to wait."""
+        tail, head = self._tail, self._tail.head
+        return (
+            head is not None
+            and not (tail.gone or self.tails.stopping or self._lost)
+            and (head.epoch, head.life) == (self._head.epoch, self._head.life)
+            and tail.seq <= self._seq
+            and head.state == "open"
+        )
+
+    @property
+    def ended(self) -> bool:
+        """Tell whether nothing comes any more."""
+        return self.pause == "ended"
 
     @property
     def gone(self) -> bool:
@@ -86,7 +122,7 @@ class Follower(ABC, Generic[V]):
     def _ready(self) -> V | None:
         tail, head = self._tail, self._tail.head
         if head is None or tail.gone or self.tails.stopping:
-            self.ended = True
+            self.pause = "ended"
             return None
         if self._lost or head.epoch != self._head.epoch or head.life != self._head.life:
             return self._judge(head)
@@ -98,7 +134,7 @@ class Follower(ABC, Generic[V]):
                 value, self._seq = found
                 return value
         elif head.state != "open":
-            self.ended = True  # it had the last event already
+            self.pause = "ended"  # it had the last event already
         return None
 
     def _judge(self, head: Head) -> V | None:
@@ -146,7 +182,7 @@ class Follower(ABC, Generic[V]):
         return self._made(lines, head, after)
 
     def _end(self, last: KeptEvent) -> None:
-        self.last, self.ended = last, True
+        self.last, self.pause = last, "ended"
 
     @abstractmethod
     def _from_tail(self) -> tuple[V, int] | None:
@@ -164,7 +200,10 @@ class Follower(ABC, Generic[V]):
 class FrameFollower(Follower[bytes]):
     """Follow as the bytes of a format."""
 
+    __slots__ = ("_format", "encoder")
+
     _nothing = b""
+    _rests = True
 
     def __init__(
         self,
@@ -201,6 +240,8 @@ class FrameFollower(Follower[bytes]):
 
 class EventFollower(Follower[list[KeptEvent]]):
     """Follow as events."""
+
+    __slots__ = ()
 
     _nothing = []  # noqa: RUF012 - nobody writes to it
 

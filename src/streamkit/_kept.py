@@ -18,6 +18,10 @@ from ._event import RESERVED_TYPES, Event, Typed, check_source_event
 from ._json import from_json, to_json
 from ._lines import Line
 
+# As much as a reader of event streams takes by default. Everything that waits is bounded in bytes,
+# and one event is the least that can wait.
+MAX_EVENT_BYTES = 1 << 20
+
 # Lists, numbers and models take the long way; a dict is what most sources yield.
 _DICT = b'{"type":"message","kind":"json","time":%.3f,"data":%b}'
 _LINE = b'{"type":%b,"kind":"%b","time":%.3f,"data":%b}'
@@ -26,7 +30,7 @@ _LINE = b'{"type":%b,"kind":"%b","time":%.3f,"data":%b}'
 def kept_line(item: object) -> bytes:
     """Return the line that a store keeps of an item; b"" for one that says nothing."""
     if type(item) is dict:
-        return _DICT % (time(), to_json(item))
+        return _checked(_DICT % (time(), to_json(item)))
     kind = "json"
     event: Event | None
     if isinstance(item, Typed):
@@ -42,7 +46,13 @@ def kept_line(item: object) -> bytes:
         raise ItemRefused("bytes are not kept in a stream; decode them, or send a reference")
     else:
         event = Event(data=item)
-    return _line(event, kind)
+    return _checked(_line(event, kind))
+
+
+def _checked(line: bytes) -> bytes:
+    if len(line) > MAX_EVENT_BYTES:
+        raise ItemRefused(f"an item of a stream has at most {MAX_EVENT_BYTES} bytes as JSON")
+    return line
 
 
 def last_line(event: Event) -> bytes:

@@ -154,6 +154,5 @@ class Producers:
 
     def _look_at_head(self, name: str | None) -> None:
         for pump in list(self._pumps.values()) if name is None else [self._pumps.get(name)]:
-            if pump is not None and self._tasks is not None and not pump.looking:
-                pump.looking = True
+            if pump is not None and self._tasks is not None and pump.heard():
                 self._tasks.start_soon(pump.look_soon)

@@ -58,8 +58,6 @@ class Pump:
         """Set when nothing is written any more."""
         self.lost: Lost | None = None
         """Why the end could not be written."""
-        self.looking = False
-        """Whether `look_soon` runs."""
         self.cancelled: str | None = None
         """The reason for which it was cancelled."""
         self._store = store
@@ -68,7 +66,8 @@ class Pump:
         self._displaced = False
         self._alone_since: float | None = None
         self._seq = 0  # of the last event that the store acknowledged
-        self._acknowledged = 0  # how many appends were
+        self._begun = self._acknowledged = self._heard = 0  # numbers of appends
+        self._looking = False
         self._pending: list[bytes] = []
         self._close: Ended | None = None
         self._failure: Exception | None = None
@@ -97,15 +96,20 @@ class Pump:
         elif now - self._alone_since >= self.terms.grace:
             self.cancel("nobody follows it")
 
+    def heard(self) -> bool:
+        """Note that a bell rang; return whether `look_soon` is to be run."""
+        self._heard = self._begun
+        looking, self._looking = self._looking, True
+        return not looking
+
     async def look_soon(self) -> None:
-        """Look at the head in a moment, unless an append has brought one by then.
+        """Look at the head in a moment, unless an append that was begun after the bell brought it.
 
         Most bells that a pump hears are those of its own appends.
         """
-        acknowledged = self._acknowledged
         await sleep(LOOK_PAUSE)
-        self.looking = False
-        if acknowledged == self._acknowledged and not self.ended.is_set():
+        self._looking = False
+        if self._acknowledged <= self._heard and not self.ended.is_set():
             await self.look()
 
     async def look(self) -> None:
@@ -203,11 +207,12 @@ class Pump:
         """Append, however often it takes; return the head, and how many events are there now."""
         pauses, away = patience(), False
         while True:
+            self._begun += 1
             try:
                 head = await self._store.append(
                     self.claim, self._seq, batch, close=close, forget=self._forget(batch)
                 )
-                self._acknowledged += 1
+                self._acknowledged = self._begun
                 landed = verdict(self.claim, head, self._seq)
                 if landed is Lost.ROLLED_BACK and head is not None:
                     epoch = new_epoch(max(head.epoch, self.claim.epoch))

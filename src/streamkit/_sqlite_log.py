@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 from ._lifecycle import Ended
 from ._sqlite import one
-from ._store import CLAIMS_KEPT, Claim, Head, Over
+from ._store import CLAIMS_KEPT, PAGE_BYTES, Claim, Head, Over
 
 Row: TypeAlias = tuple[Any, ...]
 
@@ -31,9 +31,6 @@ _REMOVED = "(SELECT id FROM gone WHERE id IS NOT NULL ORDER BY id LIMIT :slice)"
 _BATCHES = f"(SELECT rowid FROM batch WHERE stream IN {_REMOVED} LIMIT :slice)"  # noqa: S608
 _REMOVE_BATCHES = f"DELETE FROM batch WHERE rowid IN {_BATCHES}"  # noqa: S608
 _NONE_LEFT = f"UPDATE gone SET id = NULL WHERE id IN {_REMOVED}"  # noqa: S608
-
-# A page ends with the batch that takes it above this, however many events were asked for.
-PAGE_BYTES = 8 << 20
 
 # So many streams, and so many batches, are removed in one transaction: 5 ms for large batches.
 SLICE = 32

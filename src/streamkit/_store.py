@@ -11,7 +11,18 @@ means that the store is away, and is a `StoreAway`; everything else is said by t
 
 from __future__ import annotations
 
-__all__ = ("CLAIMS_KEPT", "Claim", "Head", "Lost", "Over", "Page", "Store", "new_epoch", "verdict")
+__all__ = (
+    "CLAIMS_KEPT",
+    "PAGE_BYTES",
+    "Claim",
+    "Head",
+    "Lost",
+    "Over",
+    "Page",
+    "Store",
+    "new_epoch",
+    "verdict",
+)
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -24,6 +35,9 @@ from ._lifecycle import Ended, State
 
 # A head remembers so many claims. A stream is claimed once, and once more by who closes an orphan.
 CLAIMS_KEPT = 8
+
+# Of one page: what a store reads at once for one who is behind.
+PAGE_BYTES = 1 << 20
 
 Over: TypeAlias = Literal["nothing", "lapsed", "anything"]
 
@@ -106,7 +120,10 @@ class Store(Protocol):
         ...
 
     async def read(self, name: str, after: int, limit: int) -> Page | None:
-        """Return up to `limit` events and the head, from one snapshot; None for no such stream."""
+        """Return up to `limit` events and the head, from one snapshot; None for no such stream.
+
+        Fewer when they are large: no more than make `PAGE_BYTES`, but at least one.
+        """
         ...
 
     async def cancel(self, name: str, reason: str) -> Head | None:

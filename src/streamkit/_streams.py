@@ -197,9 +197,9 @@ class Streams:
         pump = await self._write(name, Produced(inbox, scope.cancel), if_exists, terms)
         if pump is None:
             raise ValueError('open writes; it cannot be asked to "follow"')
-        await pump.ready.wait()
         failure: Exception | None = SourceCancelled()
         try:
+            await pump.ready.wait()
             with scope:
                 yield Stream(name, inbox, lambda: pump.cancelled is not None)
             failure = None

@@ -6,17 +6,16 @@ waits for them, and nothing is kept because of them. Rule: no I/O here.
 
 from __future__ import annotations
 
-__all__ = ("Bay", "Block", "Tail", "Writer", "ids")
+__all__ = ("MAX_WRITE", "Block", "Tail", "ids")
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
-from math import inf
-from random import random
-from typing import Any, Protocol
+from typing import Any
 
 from anyio import CancelScope, Event
 
+from ._bay import PLACES, Bay
 from ._cursor import format_cursor, token_at
 from ._format import Encoder, Format
 from ._kept import KeptEvent, kept_event
@@ -28,10 +27,6 @@ MAX_BYTES = 1 << 19
 
 # What goes out in one write to a follower who is behind.
 MAX_WRITE = 1 << 17
-
-# Followers that wait for the same event. They get their keep-alive at the same time, so the number
-# bounds how long the loop is busy with that.
-BAY_SIZE = 64
 
 
 def ids(head: Head, seq: int, count: int) -> Iterator[str]:
@@ -163,7 +158,7 @@ class Tail:
         """Return a place to wait in, for those who want a keep-alive as often as this."""
         bays = self._bays.setdefault(keep_alive, [])
         for bay in reversed(bays):
-            if bay.places < BAY_SIZE:
+            if bay.places < PLACES:
                 return bay
         bays.append(bay := Bay(keep_alive))
         return bay
@@ -211,57 +206,3 @@ class Tail:
         while self._blocks[index].after > seq:
             index -= 1
         return index
-
-
-class Writer(Protocol):
-    """Who writes to a client."""
-
-    since: float | None
-    """Since when it waits for the client, or None."""
-    send_timeout: float
-
-    def give_up(self) -> None:
-        """Leave a client that takes nothing."""
-
-
-class Bay:
-    """A few followers that wait for the same event."""
-
-    __slots__ = ("_busy", "_due", "event", "period", "pings", "places", "writers")
-
-    def __init__(self, keep_alive: float | None) -> None:
-        """`keep_alive` is the longest silence that they want, in seconds."""
-        self.event = Event()
-        """The next one; each is set once."""
-        self.places = 0
-        """How many are here."""
-        self.pings = 0
-        """How many keep-alives were due."""
-        self.writers: set[Writer] = set()
-        """Those that write to a client."""
-        self.period = inf if keep_alive is None else keep_alive
-        self._busy = False
-        self._due: float | None = None
-
-    def ring(self) -> None:
-        """Wake those who wait now."""
-        self._busy = True
-        event, self.event = self.event, Event()
-        event.set()
-
-    def tick(self, now: float) -> None:
-        """Give up who is stuck, and have a comment sent if nothing was for a while.
-
-        To be called a few times in each period.
-        """
-        for writer in self.writers:
-            if writer.since is not None and now - writer.since > writer.send_timeout:
-                writer.give_up()
-        if self._due is None:  # the first one early, and at random: thousands may come at once
-            self._due = now + self.period * (0.5 + 0.5 * random())  # noqa: S311
-        elif now >= self._due:
-            self._due = now + self.period / (2 if self._busy else 1)
-            if not self._busy:
-                self.pings += 1
-                self.ring()
-            self._busy = False

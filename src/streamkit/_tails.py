@@ -56,8 +56,6 @@ class Tails:
         """Called by the clock."""
         self.on_bell: Callable[[str | None], None] = lambda _: None
         """Called for streams that a pump of this process feeds."""
-        self.now = 0.0
-        """The time at the clock's last tick."""
         self._tasks: TaskGroup | None = None
         self._tails: dict[str, Tail] = {}
         self._wanted = Event()
@@ -69,9 +67,8 @@ class Tails:
         self._tasks = tasks
         # Nothing of an earlier run: what it waited for may belong to another event loop.
         self._tails, self._wanted = {}, Event()
-        self.now = current_time()
         tasks.start_soon(self._listen)
-        tasks.start_soon(self._tick)
+        tasks.start_soon(self._tick, tasks)
 
     def stop(self) -> None:
         """Have all followers go."""
@@ -204,15 +201,15 @@ class Tails:
                 tail.bell.set()
         self.on_bell(name)
 
-    async def _tick(self) -> None:
+    async def _tick(self, tasks: TaskGroup) -> None:
         pause = TICK
         while True:
             await sleep(pause)
             pause = TICK
-            self.now = now = current_time()
+            now = current_time()
             for tail in list(self._tails.values()):
                 for bay in tail.bays():
-                    bay.tick(now)
+                    bay.tick(now, tasks.start_soon)
                     pause = min(pause, bay.period / 4)
             self.on_tick(now)
             self._rest(now)

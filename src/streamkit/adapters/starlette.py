@@ -10,6 +10,7 @@ __all__ = ("StreamResponse", "error_response")
 
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import lru_cache
 from typing import NoReturn, TypeVar
 
 from .._answering import answer_following
@@ -70,10 +71,8 @@ class StreamResponse(Response):
         self._timing = Timing(first_wait, keep_alive, send_timeout)
         self.status_code = status_code
         self.background = background
-        self.raw_headers = [
-            (name.encode("latin-1"), value.encode("latin-1"))
-            for name, value in stream_headers(format, headers)
-        ]
+        # The list is this response's own, middleware may change it; what is in it is shared.
+        self.raw_headers = list(_raw_headers(format) if headers is None else _raw(format, headers))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -125,6 +124,16 @@ def error_response(request: Request, error: Exception) -> Response:  # noqa: ARG
     return JSONResponse(*error_answer(error))
 
 
+def _raw(format: Format[T], headers: Mapping[str, str] | None) -> list[tuple[bytes, bytes]]:
+    pairs = stream_headers(format, headers)
+    return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in pairs]
+
+
+@lru_cache(maxsize=64)
+def _raw_headers(format: Format[T]) -> list[tuple[bytes, bytes]]:
+    return _raw(format, None)
+
+
 async def _answer_empty(send: Send, status: int, headers: list[tuple[bytes, bytes]]) -> None:
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": b""})
@@ -132,6 +141,8 @@ async def _answer_empty(send: Send, status: int, headers: list[tuple[bytes, byte
 
 class _Client:
     """One ASGI exchange."""
+
+    __slots__ = ("_headers", "_receive", "_send", "_status", "started")
 
     def __init__(
         self, receive: Receive, send: Send, status: int, headers: list[tuple[bytes, bytes]]

@@ -13,13 +13,14 @@ __all__ = ("MemoryStore",)
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from itertools import accumulate, takewhile
 from time import monotonic, time
 
 from anyio.lowlevel import checkpoint
 
 from .._bells import Listener
 from .._lifecycle import Ended
-from .._store import CLAIMS_KEPT, Claim, Head, Over, Page, Store
+from .._store import CLAIMS_KEPT, PAGE_BYTES, Claim, Head, Over, Page, Store
 
 
 class MemoryStore:
@@ -201,7 +202,10 @@ class _Log:
 
     def events_after(self, after: int, limit: int) -> list[bytes]:
         start = max(after + 1, self.head.first) - self._offset
-        return self._events[start : start + limit]
+        events = self._events[start : start + limit]
+        sizes = accumulate(map(len, events))
+        fitting = sum(1 for _ in takewhile(lambda size: size <= PAGE_BYTES, sizes))
+        return events[: max(1, fitting)]
 
 
 _: type[Store] = MemoryStore

@@ -132,7 +132,7 @@ class SQLiteStore:
     async def read(self, name: str, after: int, limit: int) -> Page | None:
         """Return up to `limit` events and the head, from one snapshot; None for no such stream.
 
-        Fewer than there are, when they are large: a page has 8 MiB and a batch at most.
+        Fewer than there are, when they are large: a page has 1 MiB and a batch at most.
         """
         row, events = await self._look(lambda sql: read_page(sql, name, after, limit))
         head = head_of(row)

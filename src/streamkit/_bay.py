@@ -1,0 +1,122 @@
+"""Where followers wait for more of a stream, a few in each place; and the clock's look at them.
+
+Rule: no I/O here.
+"""
+
+from __future__ import annotations
+
+__all__ = ("JUST_NOW", "PLACES", "Bay", "Writer")
+
+from collections.abc import Callable, Coroutine
+from math import inf
+from random import random
+from typing import Any, Protocol
+
+from anyio import Event
+
+# Followers that wait for the same event. They get their keep-alive at the same time, so the number
+# bounds how long the loop is busy with that.
+PLACES = 64
+
+# For `Writer.since`: the clock has not looked yet. It knows the time, and those who write do not.
+JUST_NOW = -1.0
+
+
+class Writer(Protocol):
+    """Who writes to a client."""
+
+    since: float | None
+    """Since when it waits for the client: `JUST_NOW` until the clock looks; or None."""
+    send_timeout: float
+
+    def give_up(self) -> None:
+        """Leave a client that takes nothing."""
+
+    def wake(self) -> None:
+        """Come back from a rest: there is something to write."""
+
+    async def ping(self) -> None:
+        """Send a keep-alive."""
+
+
+class Bay:
+    """A few followers that wait for the same event."""
+
+    __slots__ = (
+        "_idle",
+        "_looked",
+        "_quiet_since",
+        "_rung",
+        "_start",
+        "event",
+        "period",
+        "pings",
+        "places",
+        "resting",
+        "writers",
+    )
+
+    def __init__(self, keep_alive: float | None) -> None:
+        """`keep_alive` is the longest silence that they want, in seconds."""
+        self.event = Event()
+        """The next one; each is set once."""
+        self.places = 0
+        """How many are here."""
+        self.pings = 0
+        """How many keep-alives were due."""
+        self.writers: set[Writer] = set()
+        """Those that write to a client."""
+        self.resting: set[Writer] = set()
+        """Those of them that wait for a `wake` instead of the event."""
+        self.period = inf if keep_alive is None else keep_alive
+        self._rung = False
+        self._idle = False
+        self._looked: float | None = None
+        # The first keep-alive early, and at random: thousands may come at the same time.
+        self._start = 0.0 if keep_alive is None else keep_alive * random() / 2  # noqa: S311
+        self._quiet_since = 0.0
+
+    @property
+    def idle(self) -> bool:
+        """Tell whether nothing has come for a while, so that one may rest."""
+        return self._idle
+
+    def ring(self) -> None:
+        """Wake all who wait."""
+        self._rung, self._idle = True, False
+        self._wake()
+        if self.resting:
+            for writer in self.resting:
+                writer.wake()
+            self.resting.clear()
+
+    def tick(
+        self, now: float, start: Callable[[Callable[[], Coroutine[Any, Any, None]]], object]
+    ) -> None:
+        """Give up who is stuck; send a comment, and let them rest, when nothing comes.
+
+        To be called a few times in each period. `start` runs a task.
+        """
+        for writer in self.writers:
+            if writer.since == JUST_NOW:
+                writer.since = now
+            elif writer.since is not None and now - writer.since > writer.send_timeout:
+                writer.give_up()
+        step = 0.0 if self._looked is None else now - self._looked
+        self._looked = now
+        if self._rung or not step:
+            self._rung, self._quiet_since = False, now - step - self._start
+            self._start = 0.0
+        elif now + step >= self._quiet_since + self.period:
+            self._quiet_since = now
+            self.pings += 1
+            for writer in self.resting:
+                start(writer.ping)
+            self._wake()
+        elif not self._idle:
+            self._idle = True
+            self._wake()
+
+    def _wake(self) -> None:
+        event, self.event = self.event, Event()
+        event.set()
