@@ -132,6 +132,17 @@ def test_every_promise_names_tests_that_exist_or_says_not_yet() -> None:
         assert set(named) <= TESTS, f"promise {number}: {set(named) - TESTS}"
 
 
+def test_every_guarantee_names_tests_that_exist() -> None:
+    page = (ROOT / "docs/guarantees.md").read_text()
+    rows = re.findall(r"^\| (?!---)(.*) \|$", page, re.MULTILINE)
+    assert rows
+    for row in rows:
+        *facts, kept = row.split(" | ")
+        assert kept == "Test" or re.search(r"`test_\w+`", kept), facts[0]
+    named = set(re.findall(r"`(test_\w+)`", page))
+    assert named <= TESTS, named - TESTS
+
+
 def test_the_error_page_lists_each_code_with_its_status() -> None:
     from streamkit import _errors, _stream_errors  # noqa: PLC0415 - only this test needs them
 

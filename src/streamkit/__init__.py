@@ -45,6 +45,7 @@ from ._stream_errors import CursorLost as CursorLost
 from ._stream_errors import ExpiredStream as ExpiredStream
 from ._stream_errors import InvalidCursor as InvalidCursor
 from ._stream_errors import InvalidName as InvalidName
+from ._stream_errors import InvalidStoreURL as InvalidStoreURL
 from ._stream_errors import NotRunning as NotRunning
 from ._stream_errors import Overflow as Overflow
 from ._stream_errors import StoreAway as StoreAway
@@ -57,6 +58,7 @@ from ._stream_errors import StreamLost as StreamLost
 from ._stream_errors import StreamOrphaned as StreamOrphaned
 from ._stream_errors import UnknownStore as UnknownStore
 from ._stream_errors import UnknownStream as UnknownStream
+from ._stream_errors import UnusableFile as UnusableFile
 from ._streams import Statistics as Statistics
 from ._streams import Streams as Streams
 from .sinks.event_jsonl import as_event_jsonl as as_event_jsonl

@@ -58,14 +58,14 @@ class Follower(ABC, Generic[V]):
         """How the stream ended; None when one may come back to it."""
         self.tails = tails
         self.name = name
-        self.bay = (tail := tails.attach(name, head)).bay(keep_alive)
+        self._left = False
+        self._tail = tails.attach(name, head)
+        self.bay = self._tail.bay(keep_alive)
         self.bay.places += 1
-        self._tail = tail
         self._pings = self.bay.pings
         self._seq = cursor.seq
         self._head = head  # as of the claim under which the last seen event was written
         self._lost = not is_valid(cursor, head)
-        self._left = False
 
     async def take(self) -> V:
         """Return what comes next, after waiting for it; when that is nothing, `pause` says why.
@@ -97,9 +97,9 @@ class Follower(ABC, Generic[V]):
         return (
             head is not None
             and not (tail.gone or self.tails.stopping or self._lost)
-            and (head.epoch, head.life) == (self._head.epoch, self._head.life)
+            and self._knows(head)
             and tail.seq <= self._seq
-            and head.state == "open"
+            and (head.state == "open" or self._seq < head.tail)
         )
 
     @property
@@ -112,6 +112,15 @@ class Follower(ABC, Generic[V]):
         """Tell whether the stream was deleted, or has expired."""
         return self._tail.gone
 
+    def come_back(self) -> None:
+        """Follow again from the same place, after `leave()`."""
+        if self._left:
+            self._left = False
+            self._tail = self.tails.attach(self.name, self._head)
+            self.bay = self._tail.bay(None)
+            self.bay.places += 1
+            self._pings = self.bay.pings
+
     def leave(self) -> None:
         """Follow no more."""
         if not self._left:
@@ -121,21 +130,31 @@ class Follower(ABC, Generic[V]):
 
     def _ready(self) -> V | None:
         tail, head = self._tail, self._tail.head
-        if head is None or tail.gone or self.tails.stopping:
+        if head is None or tail.gone:
             self.pause = "ended"
-            return None
-        if self._lost or head.epoch != self._head.epoch or head.life != self._head.life:
-            return self._judge(head)
-        if tail.seq > self._seq:
+        elif self._lost or not self._knows(head):
+            if not self._is_old(head):
+                return self._judge(head)
+        elif tail.seq > self._seq:
             if tail.last is not None and self._seq == tail.seq - 1:
                 self._end(tail.last)
                 return None
             if found := self._from_tail():
                 value, self._seq = found
                 return value
-        elif head.state != "open":
+        elif head.state != "open" and self._seq >= head.tail:
             self.pause = "ended"  # it had the last event already
+        if self.tails.stopping:  # what is there is delivered before
+            self.pause = "ended"
         return None
+
+    def _knows(self, head: Head) -> bool:
+        """Tell whether a head is of the claim that was last judged."""
+        return head.epoch == self._head.epoch and head.life == self._head.life
+
+    def _is_old(self, head: Head) -> bool:
+        """Tell whether a head is of a claim before that: its pump has not noticed yet."""
+        return head.life == self._head.life and head.epoch < self._head.epoch
 
     def _judge(self, head: Head) -> V | None:
         """Compare with a new head: go on where nothing was lost, else start again and say so."""
@@ -159,7 +178,7 @@ class Follower(ABC, Generic[V]):
             tail.lose()
             return None
         head, lines = page
-        if head.epoch != self._head.epoch or head.life != self._head.life:
+        if not self._knows(head):
             self.tails.saw(tail, head)  # what it means is judged when the tail knows it
         elif head.first > self._seq + 1:
             missed, self._seq = head.first - 1 - self._seq, head.first - 1

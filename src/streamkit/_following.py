@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-__all__ = ("Following", "ended_badly")
+__all__ = ("Asked", "Following", "ended_badly")
 
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import suppress
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn, TypedDict, cast
 
 from ._cursor import START, Cursor, is_valid, parse_cursor
 from ._errors import ServerStopping
 from ._event import Event
 from ._follower import EventFollower, FrameFollower
 from ._format import Format
-from ._kept import KeptEvent
+from ._kept import KeptEvent, make_kept
 from ._source import register
 from ._store import Head
 from ._stream_errors import (
+    CursorLost,
     ExpiredStream,
     InvalidCursor,
     StreamCancelled,
@@ -27,6 +28,13 @@ from ._stream_errors import (
     UnknownStream,
 )
 from ._tails import Tails
+
+
+class Asked(TypedDict):
+    """Where a client says that it was."""
+
+    last_event_id: str | None
+    after: str | None
 
 
 class Following(AsyncIterable[Event]):
@@ -75,6 +83,15 @@ class Following(AsyncIterable[Event]):
         What the browser's `EventSource` sends by itself wins over the URL, which it repeats. A
         cursor in the URL that is none is refused; one in the header is told that it is not valid.
         """
+        place = await self.place(format, last_event_id=last_event_id, after=after)
+        if place is None:
+            return None
+        return FrameFollower(self._tails, self.name, *place, format=format, keep_alive=keep_alive)
+
+    async def place(
+        self, format: Format[Any], *, last_event_id: str | None, after: str | None
+    ) -> tuple[Cursor, Head] | None:
+        """Return where a client starts, and the head; None when it has seen all of it."""
         try:
             cursor = parse_cursor(last_event_id or after or self.after)
         except InvalidCursor:
@@ -82,21 +99,29 @@ class Following(AsyncIterable[Event]):
                 raise
             cursor = Cursor("?", 0)
         head = await self._head(cursor)
-        if head.state != "open" and is_valid(cursor, head) and cursor.seq >= head.tail:
+        if not is_valid(cursor, head):
+            _check_words(format, "reset")
+        elif head.state != "open" and cursor.seq >= head.tail:
             return None
-        return FrameFollower(
-            self._tails, self.name, cursor, head, format=format, keep_alive=keep_alive
-        )
+        elif cursor.seq + 1 < head.first:
+            _check_words(format, "gap")
+        return cursor, head
 
     async def _head(self, cursor: Cursor) -> Head:
         tail = self._tails.get(self.name)
-        if tail is not None and tail.fed and tail.head is not None:
-            return tail.head
+        if tail is not None and tail.fed and tail.head and is_valid(cursor, tail.head):
+            return tail.head  # else who writes here may not write any more, and not know it
         page = await self._tails.store.read(self.name, 0, 0)
         if page is None:
             # Who has a cursor has seen the stream.
             raise UnknownStream(self.name) if cursor == START else ExpiredStream(self.name)
         return page.head
+
+
+def _check_words(format: Format[Any], type: str) -> None:
+    """Refuse a format that cannot say what was missed, while there still is a status."""
+    if format.encoder().notice(make_kept(type, {"first": 1, "missed": 1})) is None:
+        raise CursorLost
 
 
 class _Reading(AsyncIterator[Event]):
@@ -110,11 +135,16 @@ class _Reading(AsyncIterator[Event]):
 
     async def __anext__(self) -> Event:
         follower = self._follower or await self._opened()
-        while not self._taken:
-            if follower.ended or self.closed:
-                await self.aclose()
-                self._raise(follower)
-            self._taken.extend(await follower.take())
+        follower.come_back()
+        try:
+            while not self._taken:
+                if follower.ended or self.closed:
+                    self._raise(follower)
+                self._taken.extend(await follower.take())
+        except BaseException:
+            # Now, and not when somebody collects this: an error's traceback may hold it for long.
+            follower.leave()
+            raise
         return self._taken.popleft()
 
     async def aclose(self) -> None:

@@ -126,6 +126,11 @@ class Handover:
         return batch
 
     @property
+    def waiting(self) -> int:
+        """How many pieces may be taken without a wait."""
+        return len(self._ready)
+
+    @property
     def over(self) -> bool:
         """Tell whether the source has ended and all was taken."""
         return self.ended and not self._ready

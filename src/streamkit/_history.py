@@ -9,7 +9,7 @@ from typing import TypedDict
 from ._cursor import START, format_cursor, is_valid, parse_cursor
 from ._json import from_json
 from ._kept import split_line
-from ._lifecycle import State
+from ._lifecycle import STEPS, State
 from ._store import Head, Page, Store
 from ._stream_errors import ExpiredStream, UnknownStream
 from ._tail import ids
@@ -59,6 +59,8 @@ async def status(store: Store, name: str) -> Status:
 
 async def statuses(store: Store, prefix: str, state: str, after: str, limit: int) -> list[Status]:
     """Return the status of up to `limit` streams in that state, or in any."""
+    if state and state not in STEPS:
+        raise ValueError(f"a state is one of {', '.join(STEPS)}, not {state!r}")
     found: list[Status] = []
     while len(found) < limit:
         heads = await store.names(prefix, after, limit)

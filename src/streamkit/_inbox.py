@@ -4,7 +4,8 @@ from __future__ import annotations
 
 __all__ = ("Inbox",)
 
-from threading import Condition, get_ident
+from contextlib import suppress
+from threading import Condition, RLock, get_ident
 from time import monotonic
 
 from anyio import Event, move_on_after
@@ -27,7 +28,8 @@ class Inbox:
     def __init__(self, name: str) -> None:
         """Make an empty one; call this inside the event loop."""
         self._name = name
-        self._changed = Condition()
+        self._lock = RLock()  # a third of the price of a Condition
+        self._changed = Condition(self._lock)
         self._lines: list[bytes] = []
         self._bytes = 0
         self._dropped = 0
@@ -43,19 +45,16 @@ class Inbox:
 
     def send_nowait(self, item: object) -> None:
         """Add an item, from any thread; `Overflow` when there is no room."""
-        # The last progress has to come out, whatever waits.
-        self._add(kept_line(item), refuse=None if self._ending else Overflow)
+        if not self._add(kept_line(item)):
+            raise Overflow(self._name)
 
     def log(self, record: LogRecord) -> None:
         """Add a record, from any thread; without room it is counted, after the end left out."""
         line = kept_line(record)
-        try:
-            self._add(line, refuse=_Full)
-        except _Full:
-            with self._changed:
-                self._dropped += 1
-        except StreamEnded:
-            pass  # a record that comes too late shall not break who wrote it
+        with suppress(StreamEnded):  # a record that comes too late shall not break who wrote it
+            if not self._add(line):
+                with self._lock:
+                    self._dropped += 1
 
     async def send(self, item: object) -> None:
         """Add an item, after waiting for room."""
@@ -63,22 +62,21 @@ class Inbox:
         if monotonic() >= self._turn:
             await checkpoint()
             self._turn = monotonic() + MAX_TURN
-        while True:
-            with self._changed:
-                if not self._full or self._ended:
-                    break
+        while not self._add(line):
+            with self._lock:
                 self._room = room = self._room or Event()
+                if not self._full or self._ended:
+                    continue
             await room.wait()
-        self._add(line)
 
     def send_sync(self, item: object) -> None:
         """Add an item, after waiting for room in a thread that is not the event loop's."""
         if get_ident() == self._thread:
             raise RuntimeError("send_sync is for threads; in the event loop, await send(...)")
         line = kept_line(item)
-        with self._changed:
-            self._changed.wait_for(lambda: not self._full or self._ended)
-        self._add(line)
+        with self._lock:
+            while not self._add(line):
+                self._changed.wait()
 
     async def take(self) -> list[bytes]:
         """Return all that is there, after waiting for something; nothing at the end.
@@ -86,7 +84,7 @@ class Inbox:
         After the items comes the error with which it ended. Cancelling a call loses nothing.
         """
         while True:
-            with self._changed:
+            with self._lock:
                 if self._lines or self._dropped:
                     return self._taken()
                 if self._ended:
@@ -101,7 +99,7 @@ class Inbox:
         """Take nothing any more; `error` is how it failed."""
         self._ending = True
         self.progress.flush()
-        with self._changed:
+        with self._lock:
             self._ended, self._error = True, error
             self._changed.notify_all()
             wake, self._wake = self._wake, None
@@ -114,6 +112,11 @@ class Inbox:
         return self._ended and not self._lines and not self._dropped
 
     @property
+    def ready(self) -> bool:
+        """Tell whether there is something to take."""
+        return bool(self._lines)
+
+    @property
     def stuck(self) -> bool:
         """Tell whether there is no room."""
         return self._full
@@ -122,19 +125,24 @@ class Inbox:
     def _full(self) -> bool:
         return len(self._lines) >= MAX_ITEMS or self._bytes >= MAX_BYTES
 
-    def _add(self, line: bytes, *, refuse: type[Exception] | None = None) -> None:
+    def _add(self, line: bytes) -> bool:
+        """Add a line; return False when there is no room, and raise `StreamEnded` at the end."""
         if not line:
-            return
-        with self._changed:
+            return True
+        with self._lock:
             if self._ended:
                 raise StreamEnded(self._name)
-            if refuse is not None and self._full:
-                raise refuse(self._name)
-            self._lines.append(line)
+            lines = self._lines
+            # The last progress has to come out, whatever waits.
+            if (len(lines) >= MAX_ITEMS or self._bytes >= MAX_BYTES) and not self._ending:
+                return False
+            lines.append(line)
             self._bytes += len(line)
+            if self._wake is None:
+                return True
             wake, self._wake = self._wake, None
-        if wake is not None:
-            self._set(wake)
+        self._set(wake)
+        return True
 
     def _taken(self) -> list[bytes]:
         lines, self._lines, self._bytes = self._lines, [], 0
@@ -167,7 +175,3 @@ class Inbox:
             event.set()
         else:
             call_soon(self._token, event.set)
-
-
-class _Full(Exception):
-    """There is no room."""

@@ -101,7 +101,10 @@ class KeptEvent(Event, Typed):
 
     def to_event(self) -> Event:
         """Return the event without the id: a step's response is not a place to come back to."""
-        return Event(self.type, self.data, time=self.time)
+        data = self.data
+        if self.kind == "json" and isinstance(data, str):  # of a date, say: JSON, not a text
+            data = to_json(data).decode()
+        return Event(self.type, data, time=self.time)
 
 
 def kept_event(line: bytes, id: str) -> KeptEvent:

@@ -7,7 +7,7 @@ __all__ = ("end_orphan", "sweep_for_ever")
 import logging
 from random import uniform
 
-from anyio import sleep
+from anyio import current_time, sleep
 
 from ._cursor import new_token
 from ._kept import last_line
@@ -20,16 +20,32 @@ logger = logging.getLogger("streamkit")
 # Enough to write one event. If we vanish in between, somebody else's sweep finds it again.
 LEASE = 5.0
 
+# As long as a pump may take to notice that its store is back.
+PATIENCE = 2.0
+
 
 async def sweep_for_ever(store: Store, pause: float) -> None:
-    """Sweep every so many seconds; several processes do it at different times."""
+    """Sweep every so many seconds; several processes do it at different times.
+
+    A producer can only be called dead when it could have told that it lives. So after a time in
+    which this process did not run, or the store was away, the next sweep ends nothing.
+    """
+    doubtful = False
     while True:
-        await sleep(pause * uniform(0.8, 1))  # noqa: S311 - jitter is no secret
+        wanted = max(pause, PATIENCE) if doubtful else pause * uniform(0.8, 1)  # noqa: S311
+        began = current_time()
+        await sleep(wanted)
+        late = current_time() - began > 2 * wanted
         try:
-            for name, head in await store.sweep():
-                await end_orphan(store, name, head)
+            lapsed = await store.sweep()
+            if not late:
+                for name, head in lapsed:
+                    await end_orphan(store, name, head)
+            doubtful = late
         except StoreAway as error:
-            logger.warning("the store was not swept: %s", error.why)
+            if not doubtful:  # once, however long it is away
+                logger.warning("the store cannot be swept: %s", error.why)
+            doubtful = True
 
 
 async def end_orphan(store: Store, name: str, head: Head) -> None:

@@ -33,6 +33,11 @@ class Intake(Protocol):
         ...
 
     @property
+    def ready(self) -> bool:
+        """Tell whether there is something to take."""
+        ...
+
+    @property
     def over(self) -> bool:
         """Tell whether the end has come and all was taken."""
         ...
@@ -79,6 +84,11 @@ class SourceIntake:
             if not self._hand.iterated:
                 raise NeverOpened
         return (await self._hand.take()).splitlines()
+
+    @property
+    def ready(self) -> bool:
+        """Tell whether there is something to take."""
+        return self._hand.waiting > 0
 
     @property
     def over(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ("PATIENCE", "Link", "SQLiteFile", "UnusableFile", "away", "one", "patiently")
+__all__ = ("PATIENCE", "Link", "SQLiteFile", "away", "one", "patiently")
 
 import os
 import sqlite3
@@ -10,7 +10,7 @@ from time import monotonic, sleep
 from typing import Any, Literal
 
 from ._errors import UsageError
-from ._stream_errors import StoreAway
+from ._stream_errors import StoreAway, UnusableFile
 
 VERSION = 1
 
@@ -59,16 +59,6 @@ MISTAKES = (
     sqlite3.NotSupportedError,
     sqlite3.ProgrammingError,
 )
-
-
-class UnusableFile(UsageError, ValueError):
-    """Refuse a file that cannot be a store, or not one of this release."""
-
-    code = "unusable-file"
-
-    def __init__(self, path: str, why: str) -> None:
-        """`why` goes on after the path."""
-        super().__init__(f"{path!r} {why}")
 
 
 class SQLiteFile:

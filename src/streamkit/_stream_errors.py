@@ -4,6 +4,7 @@ UsageError             the caller's mistake
 ├── NotRunning         `async with streams` was forgotten
 ├── UnknownStore       a store's URL of a kind that is not known
 ├── InvalidStoreURL    a store's URL with parts that mean nothing
+├── UnusableFile       a file that is none of a store's, or of a newer version
 ├── InvalidName        a stream's name with other characters than it may have
 ├── InvalidCursor      not a place in any stream
 ├── StreamExists       a name that is taken
@@ -42,6 +43,7 @@ __all__ = (
     "StreamOrphaned",
     "UnknownStore",
     "UnknownStream",
+    "UnusableFile",
 )
 
 from ._errors import StreamkitError, UsageError
@@ -80,6 +82,16 @@ class InvalidStoreURL(UsageError, ValueError):
             "a store is memory:, sqlite:///relative.db or sqlite:////absolute.db; "
             "its options are for SQLiteStore(...)"
         )
+
+
+class UnusableFile(UsageError, ValueError):
+    """Refuse a file that cannot be a store, or not one of this release."""
+
+    code = "unusable-file"
+
+    def __init__(self, path: str, why: str) -> None:
+        """`why` goes on after the path."""
+        super().__init__(f"{path!r} {why}")
 
 
 class InvalidName(UsageError, ValueError):
@@ -209,7 +221,10 @@ class CursorLost(StreamError):
     code = "cursor-lost"
 
     def __init__(self) -> None:
-        super().__init__("events that this reader has not seen are gone; start from the beginning")
+        super().__init__(
+            "events that this reader has not seen are no longer kept, and its format cannot say "
+            "so; as_sse and as_event_jsonl can"
+        )
 
 
 class StreamLost(StreamError):

@@ -114,6 +114,8 @@ class Tails:
         """Note a head that was just read, if it is of another claim than was known."""
         known = tail.head
         if tail.fed:
+            if known is None or (known.life, known.epoch) != (head.life, head.epoch):
+                self.on_bell(tail.name)  # its pump has to learn of it
             return
         if known is None or tail.gone or (known.life, known.epoch) != (head.life, head.epoch):
             tail.feed(head, head.tail, [])

@@ -17,9 +17,9 @@ import pytest
 
 from streamkit import _sqlite
 from streamkit._errors import UsageError
-from streamkit._sqlite import Link, UnusableFile
+from streamkit._sqlite import Link
 from streamkit._store import Store
-from streamkit._stream_errors import StoreAway
+from streamkit._stream_errors import StoreAway, UnusableFile
 from streamkit.sinks.sqlite import SQLiteStore
 from streamkit.testing import check_store
 

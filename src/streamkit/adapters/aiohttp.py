@@ -17,7 +17,7 @@ from anyio import sleep, wait_readable
 
 from .._answering import answer_following
 from .._errors import MissingDependency, StreamkitError, told
-from .._following import Following
+from .._following import Asked, Following
 from .._format import Format
 from .._source import Source, check_source, close
 from .._web import GONE_STATUS, error_answer, seen_the_end, stream_headers
@@ -66,11 +66,13 @@ async def respond(
     check_source(source)
     timing = Timing(first_wait, keep_alive, send_timeout)
     own = stream_headers(format, headers)
+    following = source if isinstance(source, Following) else None
+    last_event_id, after = request.headers.get("Last-Event-ID"), request.query.get("after")
+    asked: Asked = {"last_event_id": last_event_id, "after": after}
     if request.method == "HEAD":
         await close(source)
-        return web.Response(status=status_code, headers=own)
-    last_event_id = request.headers.get("Last-Event-ID")
-    following = source if isinstance(source, Following) else None
+        seen = following is not None and await following.place(format, **asked) is None
+        return web.Response(status=204 if seen else status_code, headers=own)
     if following is None and seen_the_end(format, last_event_id):
         await close(source)
         return web.Response(status=204)
@@ -78,14 +80,7 @@ async def respond(
     try:
         if following is None:
             await write_stream(client, source, format, timing)
-        elif not await answer_following(
-            client,
-            following,
-            format,
-            timing,
-            last_event_id=last_event_id,
-            after=request.query.get("after"),
-        ):
+        elif not await answer_following(client, following, format, timing, **asked):
             return web.Response(status=204)
     except Left as left:
         if isinstance(left, Stuck) and request.transport is not None:

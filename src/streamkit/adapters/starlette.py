@@ -15,7 +15,7 @@ from typing import NoReturn, TypeVar
 
 from .._answering import answer_following
 from .._errors import MissingDependency, StreamkitError
-from .._following import Following
+from .._following import Asked, Following
 from .._format import Format
 from .._source import Source, check_source, close
 from .._web import GONE_STATUS, error_answer, seen_the_end, stream_headers
@@ -77,7 +77,7 @@ class StreamResponse(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["method"] == "HEAD":
-            await self._answer_unopened(send, self.status_code)
+            await self._answer_unopened(send, await self._status(scope))
         elif not isinstance(self._source, Following) and seen_the_end(
             self._format, Headers(scope=scope).get("last-event-id")
         ):
@@ -86,6 +86,13 @@ class StreamResponse(Response):
             await self._stream(scope, receive, send)
         if self.background is not None:
             await self.background()
+
+    async def _status(self, scope: Scope) -> int:
+        """Return the status that GET would have, as far as it is known without the source."""
+        if not isinstance(self._source, Following):
+            return self.status_code
+        place = await self._source.place(self._format, **_asked(scope))
+        return 204 if place is None else self.status_code
 
     async def _answer_unopened(self, send: Send, status: int) -> None:
         await close(self._source)
@@ -102,8 +109,7 @@ class StreamResponse(Response):
                 self._source,
                 self._format,
                 self._timing,
-                last_event_id=Headers(scope=scope).get("last-event-id"),
-                after=QueryParams(scope["query_string"]).get("after"),
+                **_asked(scope),
             ):
                 await _answer_empty(send, 204, [])
         except Left:
@@ -122,6 +128,13 @@ def error_response(request: Request, error: Exception) -> Response:  # noqa: ARG
     if not isinstance(error, StreamkitError):
         raise error
     return JSONResponse(*error_answer(error))
+
+
+def _asked(scope: Scope) -> Asked:
+    return {
+        "last_event_id": Headers(scope=scope).get("last-event-id"),
+        "after": QueryParams(scope["query_string"]).get("after"),
+    }
 
 
 def _raw(format: Format[T], headers: Mapping[str, str] | None) -> list[tuple[bytes, bytes]]:

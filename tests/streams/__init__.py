@@ -1,0 +1,1 @@
+"""Streams in one process, and in several on one store."""
