@@ -12,7 +12,7 @@ require_python = import sys; sys.exit(sys.version_info < (3, 11) and \
 
 .DEFAULT_GOAL = help
 .NOTPARALLEL:
-.PHONY: demo test check bench clean help
+.PHONY: demo test chaos check bench clean help
 
 demo: .venv/demo.stamp   ## start the demo app; ARGS=--check calls every endpoint and exits
 	@.venv/bin/python -m examples.demo $(ARGS)
@@ -21,15 +21,20 @@ demo: .venv/demo.stamp   ## start the demo app; ARGS=--check calls every endpoin
 test: .venv/test.stamp   ## run all tests with coverage; ARGS="-k name" runs some
 	.venv/bin/python -m pytest $(or $(ARGS),--cov --cov-report=term-missing:skip-covered)
 
+chaos: .venv/test.stamp   ## the long form of the fault tests: ten rounds of each, about 20 minutes
+	STREAMKIT_CHAOS=long .venv/bin/python -m pytest tests/chaos $(ARGS)
+
 # mypy reads the benchmarks too, hence their extra.
 check: .venv/test.stamp .venv/bench.stamp   ## lint, check the formatting and the types
 	.venv/bin/python -m ruff check
 	.venv/bin/python -m ruff format --check
 	.venv/bin/python -m mypy
 
-bench: .venv/bench.stamp   ## measure one connection and a command; ARGS=--quick for a short run
+bench: .venv/bench.stamp   ## measure against other libraries; ARGS=--quick for a short run
 	.venv/bin/python -m benchmarks.one_connection $(ARGS)
 	.venv/bin/python -m benchmarks.process $(ARGS)
+	.venv/bin/python -m benchmarks.fan_out $(ARGS)
+	.venv/bin/python -m benchmarks.appends $(ARGS)
 
 clean:   ## remove .venv, caches and build output
 	rm -rf .venv .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache dist

@@ -1,29 +1,14 @@
-"""What the numbers mean: medians, ratios, gates, and the two tables. Pure: results in, text out."""
+"""What the numbers mean: medians, ratios, gates, and the tables. Pure: results in, text out."""
 
 from __future__ import annotations
 
-__all__ = (
-    "AnyResults",
-    "Check",
-    "Results",
-    "Rounds",
-    "Sample",
-    "about_run",
-    "checks",
-    "exit_code",
-    "median_ratio",
-    "multiple",
-    "render",
-    "table",
-    "verdict_table",
-)
+__all__ = ("Results", "Rounds", "Sample", "checks", "median_ratio", "render")
 
 from dataclasses import dataclass
 from statistics import median
-from typing import TYPE_CHECKING, TypeAlias, TypedDict
+from typing import TypeAlias, TypedDict
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from benchmarks.report import AnyResults, Check, about_run, multiple, table, verdict_table
 
 REFERENCES = ("sse-starlette", "fastapi-sse", "starlette-by-hand", "asgi-by-hand-coalescing")
 
@@ -41,19 +26,10 @@ class Sample(TypedDict):
 Rounds: TypeAlias = list[dict[str, Sample]]
 
 
-class AnyResults(TypedDict):
-    """One run of any benchmark, raw."""
-
-    benchmark: str
-    date: str
-    machine: dict[str, str | int | float]
-    versions: dict[str, str]
-    rounds: Rounds  # the client wakes for whatever comes: these decide
-
-
 class Results(AnyResults):
-    """One run of this one."""
+    """One run, raw."""
 
+    rounds: Rounds  # the client wakes for whatever comes: these decide
     patient_rounds: Rounds  # it wakes for 64 KiB
     trickle_us: dict[str, list[float]]
 
@@ -82,18 +58,6 @@ TRICKLE = ("streamkit", "asgi-one-send-per-event")
 MAX_ADDED_US = 200.0
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One line of the verdict; `passed` is None when its variants did not run."""
-
-    what: str
-    measured: str
-    gate: str
-    goal: str
-    passed: bool | None
-    validity: bool = False
-
-
 def checks(results: Results) -> list[Check]:
     """Hold the results against every gate."""
     return [
@@ -101,14 +65,6 @@ def checks(results: Results) -> list[Check]:
         *(_check(results, gate, validity=False) for gate in GATES),
         _check_trickle(results),
     ]
-
-
-def exit_code(verdict: Sequence[Check]) -> int:
-    """Give 0 for passed, 1 for failed, 2 for a run that proves nothing."""
-    failed = [check for check in verdict if check.passed is False]
-    if any(check.validity for check in failed):
-        return 2
-    return 1 if failed else 0
 
 
 def _check(results: Results, gate: Gate, *, validity: bool) -> Check:
@@ -142,29 +98,13 @@ def render(results: Results) -> str:
     calm = [_speed(patient, name) for name in patient[0]]
     latency = [_latency(name, us) for name, us in results["trickle_us"].items()]
     parts = (
-        about_run(results),
+        about_run(results, len(eager)),
         table(("events/s, client wakes for whatever comes", *_SPEED), speed),
         table(("events/s, client wakes for 64 KiB", *_SPEED), calm),
         table(_LATENCY, latency),
         verdict_table(checks(results)),
     )
     return "\n\n".join(parts) + "\n"
-
-
-def about_run(results: AnyResults) -> str:
-    """Say when and where it ran, and with what."""
-    machine, versions = results["machine"], results["versions"]
-    packages = ", ".join(f"{name} {number}" for name, number in versions.items())
-    return (
-        f"{results['date']}: {machine['cpu']}, {machine['cores']} cores, load {machine['load']}, "
-        f"{machine['system']}, Python {machine['python']}, {len(results['rounds'])} rounds."
-        f"\n\n{packages}."
-    )
-
-
-def verdict_table(verdict: Sequence[Check]) -> str:
-    """Write one line for each check."""
-    return table(_VERDICT, [_verdict(check) for check in verdict])
 
 
 _SPEED = (
@@ -175,7 +115,6 @@ _SPEED = (
     *(f"x {name}" for name in REFERENCES),
 )
 _LATENCY = ("10 events/s, latency in µs", "p50", "p99", "samples")
-_VERDICT = ("gate", "measured", "needed", "goal", "verdict")
 
 
 def _speed(rounds: Rounds, name: str) -> list[str]:
@@ -193,12 +132,6 @@ def _latency(name: str, latencies: list[float]) -> list[str]:
     return [name, f"{median(latencies):.0f}", f"{p99:.0f}", str(len(latencies))]
 
 
-def _verdict(check: Check) -> list[str]:
-    bad = "VOID" if check.validity else "FAILED"
-    word = {True: "passed", False: bad, None: "not run"}[check.passed]
-    return [check.what, check.measured, check.gate, check.goal, word]
-
-
 def median_ratio(rounds: Rounds, name: str, reference: str) -> float | None:
     """Take the median of the ratios within each round: a slow minute slows both."""
     if name not in rounds[0] or reference not in rounds[0]:
@@ -208,23 +141,3 @@ def median_ratio(rounds: Rounds, name: str, reference: str) -> float | None:
         / (measured[reference]["events"] / measured[reference]["seconds"])
         for measured in rounds
     )
-
-
-def multiple(ratio: float | None) -> str:
-    if ratio is None:
-        return "-"
-    return f"{ratio:.2f}" if ratio < 2 else f"{ratio:.1f}"
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Align a Markdown table, so that it reads well in a terminal too."""
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
-    lines = (
-        " | ".join(
-            cell.rjust(width) if index else cell.ljust(width)
-            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in (head, rule, *rows)
-    )
-    return "\n".join(f"| {line} |" for line in lines)

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from benchmarks.one_connection.client import TIMEOUT, request
+from benchmarks.processes import resident_bytes
 
 # Far below what `yes` and the server can do, far above nothing: about 3 MB/s.
 CHUNK, PAUSE = 65536, 0.02
@@ -17,14 +18,14 @@ CLOSE_TIMEOUT = 10.0  # seconds the server has to end the command, after its cli
 
 def growth(pid: int, port: int, seconds: float) -> float:
     """Return by how many MB the server's memory grew at its highest, while the client was there."""
-    before = highest = _resident(pid)
+    before = highest = resident_bytes(pid)
     received = 0
     with socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT) as connection:
         connection.sendall(request("/endless"))
         end = time.perf_counter() + seconds
         while time.perf_counter() < end:
             received += len(connection.recv(CHUNK))
-            highest = max(highest, _resident(pid))
+            highest = max(highest, resident_bytes(pid))
             time.sleep(PAUSE)
     if received < CHUNK * seconds:
         raise SystemExit(f"only {received} bytes of an endless stream came")
@@ -39,10 +40,3 @@ def _wait_until_childless(pid: int) -> None:
         if time.perf_counter() > end:
             raise SystemExit("the client has left, but its command is still running")
         time.sleep(0.02)
-
-
-def _resident(pid: int) -> int:
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) * 1024
-    raise SystemExit(f"no memory of process {pid}: it has ended")

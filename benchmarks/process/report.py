@@ -7,17 +7,9 @@ __all__ = ("Limits", "Results", "checks", "render")
 from statistics import median
 from typing import TypedDict
 
-from benchmarks.one_connection.report import (
-    AnyResults,
-    Check,
-    Rounds,
-    about_run,
-    median_ratio,
-    multiple,
-    table,
-    verdict_table,
-)
+from benchmarks.one_connection.report import Rounds, median_ratio
 from benchmarks.process.variants import PIPE
+from benchmarks.report import AnyResults, Check, about_run, multiple, table, verdict_table
 
 
 class Limits(TypedDict):
@@ -31,6 +23,7 @@ class Limits(TypedDict):
 class Results(AnyResults):
     """One run, raw; an event of a sample is a line."""
 
+    rounds: Rounds
     limits: Limits
 
 
@@ -88,7 +81,7 @@ def render(results: Results) -> str:
     """Write the run as Markdown."""
     rounds = results["rounds"]
     speed = [_speed(rounds, name) for name in rounds[0]]
-    parts = (about_run(results), table(_SPEED, speed), verdict_table(checks(results)))
+    parts = (about_run(results, len(rounds)), table(_SPEED, speed), verdict_table(checks(results)))
     return "\n\n".join(parts) + "\n"
 
 

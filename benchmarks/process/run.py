@@ -7,22 +7,21 @@ __all__ = ("run",)
 import subprocess
 import time
 from contextlib import ExitStack
-from datetime import UTC, datetime
 from pathlib import Path
-from sys import executable, stderr
+from sys import stderr
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from benchmarks.one_connection.run import ROOT, Server, finish, machine, versions
+from benchmarks.machine import about
 from benchmarks.process.bounds import growth
 from benchmarks.process.files import LONG, LONG_BYTES, Expected, write_lines, write_long
 from benchmarks.process.variants import PIPE, PIPE_LINES, VARIANTS, LinesVariant
+from benchmarks.processes import Server, finish, start
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from benchmarks.one_connection.report import Rounds, Sample
     from benchmarks.process.report import Limits, Results
+    from benchmarks.program import Options
 
 PACKAGE = "benchmarks.process"
 MAX_LINE = 128  # bytes a line may take, framing included: bounds the memory of a sample
@@ -48,14 +47,8 @@ class Lines:
         """Stream a file to a client and verify all of it."""
         due = self.expected[name]
         max_bytes = due.lines * MAX_LINE + 2 * LONG_BYTES
-        command = [executable, "-m", f"{PACKAGE}.client"]
         before = server.cpu_seconds()
-        client = subprocess.Popen(
-            [*command, framing, str(server.port), name, str(max_bytes)],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        client = start(f"{PACKAGE}.client", framing, server.port, name, max_bytes)
         found = finish(client, server.variant.name)
         cpu = server.cpu_seconds() - before
         came = Expected(found["lines"], found["checksum"])
@@ -90,32 +83,24 @@ class Lines:
         }
 
 
-def run(variants: Sequence[LinesVariant], *, rounds: int, shrink: int) -> Results:
-    """Measure all variants; `shrink` divides the lines of every sample."""
-    where = machine()
+def run(options: Options) -> Results:
+    """Measure the variants; a quick run has a fifth of the lines in each sample."""
+    where = about("process", DISTRIBUTIONS)
+    variants = [VARIANTS[name] for name in options.names]
     with TemporaryDirectory(prefix="streamkit-benchmark-") as directory, ExitStack() as stack:
-        lines = Lines(Path(directory), shrink)
+        lines = Lines(Path(directory), shrink=5 if options.quick else 1)
         servers = [stack.enter_context(lines.server(variant)) for variant in variants]
         for server, variant in zip(servers, variants, strict=True):
             server.wait_until_ready()
             lines.sample(server, variant.framing, str(WARM_UP))
         measured: Rounds = []
-        for number in range(rounds):
-            print(f"round {number + 1} of {rounds}", file=stderr)
+        for number in range(options.rounds):
+            print(f"round {number + 1} of {options.rounds}", file=stderr)
             measured.append(_round(lines, servers, variants))
-        return {
-            "benchmark": "process",
-            "date": datetime.now(UTC).isoformat(timespec="seconds"),
-            "machine": where,
-            "versions": versions(DISTRIBUTIONS),
-            "rounds": measured,
-            "limits": _limits(lines, seconds=5 / shrink),
-        }
+        return {**where, "rounds": measured, "limits": _limits(lines, seconds=5 / lines.shrink)}
 
 
-def _round(
-    lines: Lines, servers: list[Server], variants: Sequence[LinesVariant]
-) -> dict[str, Sample]:
+def _round(lines: Lines, servers: list[Server], variants: list[LinesVariant]) -> dict[str, Sample]:
     samples = {PIPE: lines.pipe()}
     for server, variant in zip(servers, variants, strict=True):
         name = str(variant.events // lines.shrink)

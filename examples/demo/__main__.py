@@ -12,9 +12,16 @@ from contextlib import suppress
 from examples.demo import check
 from examples.demo.content import ENDPOINTS, FRAMEWORKS
 
+EPILOG = """\
+What it keeps is in a temporary file, gone when it ends. STREAMKIT_DEMO_DB names a file to keep, so
+that a run can be looked at after a restart. STREAMKIT_DEMO_PAUSE is the pause between the lines of
+a run, in seconds."""
+
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m examples.demo", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m examples.demo", description=__doc__, epilog=EPILOG
+    )
     add = parser.add_argument
     add("--framework", choices=FRAMEWORKS, default=FRAMEWORKS[0])
     add("--port", type=int, default=0, help="0, the default, takes a free one")

@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
 
-from examples.demo import crawler_script
+from examples.demo import check_runs, crawler_script
 from examples.demo.content import (
     ENDPOINTS,
     FRAMEWORKS,
@@ -27,6 +27,7 @@ from examples.demo.content import (
     api_key,
 )
 from examples.demo.expecting import (
+    EVENTS,
     expect,
     expect_in,
     expect_items,
@@ -40,15 +41,16 @@ from examples.demo.expecting import (
 )
 from examples.demo.probe import Answer, Mismatch, Running
 
-EVENTS = "text/event-stream; charset=utf-8"
 STREAMS = {
     "/stream/stock-ticker": EVENTS,
     "/ai/chat-stream": "text/plain; charset=utf-8",
     "/ai/chat-stream-sse": EVENTS,
     "/demo/comparison/streamed": "application/jsonl",
+    "/stream/live-logs": EVENTS,
 }
 JSON = {"Content-Type": "application/json"}
 KEY = {"X-API-Key": api_key()}
+WIDTH = max(map(len, ENDPOINTS))
 PROMPT = 'Grüße & "100 %" <b>+</b>'
 
 # From the client's leaving until its crawler is gone; it needs milliseconds on an idle machine.
@@ -88,7 +90,7 @@ def _check(server: Running) -> None:
             message = f"{server.framework}, {what}: {said}"
             raise Mismatch(f"{message}\n{output}" if output else message) from error
         # One write, because three threads print.
-        sys.stdout.write(f"{server.framework:9}  {what:25}  {seen}\n")
+        sys.stdout.write(f"{server.framework:9}  {what:{WIDTH}}  {seen}\n")
         sys.stdout.flush()
 
 
@@ -273,11 +275,13 @@ def _look_at_head(server: Running) -> str:
 
 
 def _look_at_stop(server: Running) -> str:
-    with server.answer("/stream/stock-ticker") as answer:
-        next(answer.frames())
+    logs = f"{check_runs.start(server)}/logs"
+    with server.answer("/stream/stock-ticker") as ticker, server.answer(logs) as log:
+        next(ticker.frames()), next(log.frames())
         seconds = server.stop()
     expect("what it printed after its endpoints", server.more_said(), "")
-    return f"exit code 0, {seconds:.1f} s after SIGINT, with an open ticker"
+    expect("the temporary files that it left", server.files, [])
+    return f"exit code 0, {seconds:.1f} s after SIGINT, with an open ticker and an active run"
 
 
 LOOKS: dict[str, Callable[[Running], str]] = {
@@ -290,4 +294,5 @@ LOOKS: dict[str, Callable[[Running], str]] = {
     "/demo/comparison/streamed": _look_at_streamed,
     "/process": _look_at_process,
     "/docs": _look_at_docs,
+    **check_runs.LOOKS,
 }

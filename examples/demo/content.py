@@ -7,7 +7,7 @@ __all__ = (
     "FRAMEWORKS",
     "NO_KEY",
     "PAGE",
-    "POSTED",
+    "RUNS_PAGE",
     "Crawl",
     "api_key",
     "chat",
@@ -15,6 +15,7 @@ __all__ = (
     "crawl_output",
     "endpoint_list",
     "is_key",
+    "is_link",
     "parse_crawl",
     "quotes",
     "slow_items",
@@ -40,6 +41,8 @@ from streamkit.sources.tick import stream_every
 
 FRAMEWORKS = ("fastapi", "starlette", "aiohttp")
 
+RUN = "/runs/{upload_id}/{service}"
+
 ENDPOINTS = {
     "/": "a page that shows all of it",
     "/health": "JSON: the server is up",
@@ -49,13 +52,18 @@ ENDPOINTS = {
     "/demo/comparison/buffered": "JSON: ten slow items, sent when all are there",
     "/demo/comparison/streamed": "JSON lines: ten slow items, each sent when it is there",
     "/process": "POST, plain text: what a crawler in a process of its own prints, line by line",
+    "/process/long-task": "event stream of a task's progress; who comes back finds the same task",
+    "/stream/live-logs": "event stream without an end: one log, the same for all who follow",
+    "/runs": "a page for the log of a run: leave it, and come back",
+    RUN + "/generate": "POST, JSON: start a run that nobody has to wait for",
+    RUN + "/status": "JSON: whether the run is active",
+    RUN + "/logs": "event stream: its log, from the beginning or from where you left",
+    RUN + "/logs/final": "JSON: its log when it has ended",
     "/docs": "the endpoints; FastAPI's page loads its script from the internet",
 }
 
-# These answer to POST alone, so a list of links leaves them out.
-POSTED = ("/process",)
-
 PAGE = Path(__file__).with_name("page.html")
+RUNS_PAGE = Path(__file__).with_name("runs.html")
 CRAWLER = Path(__file__).with_name("crawler_script.py")
 
 TICK = 1.0
@@ -187,8 +195,13 @@ def endpoint_list() -> str:
     )
 
 
+def is_link(path: str) -> bool:
+    """Tell whether a list can link it: what answers to GET, and is complete."""
+    return path != "/process" and "{" not in path
+
+
 def _link(path: str) -> str:
-    return path if path in POSTED else f'<a href="{path}">{path}</a>'
+    return f'<a href="{path}">{path}</a>' if is_link(path) else path
 
 
 def _ms_since(start: float) -> int:

@@ -6,15 +6,17 @@ __all__ = ("app",)
 
 from typing import Annotated
 
-from fastapi import Depends, FastAPI, HTTPException
+from fastapi import Depends, FastAPI, Header, HTTPException
 from fastapi.responses import FileResponse
 from fastapi.security import APIKeyHeader
 
 from examples.demo import content
+from examples.demo.runs import Runs, database
 from streamkit import StreamkitError, as_jsonl, as_sse, as_text
 from streamkit.adapters.fastapi import StreamResponse, error_response
 
-app = FastAPI(title="streamkit demo")
+runs = Runs(database())
+app = FastAPI(title="streamkit demo", lifespan=lambda _: runs.running())
 app.add_exception_handler(StreamkitError, error_response)
 
 api_key = APIKeyHeader(name="X-API-Key", auto_error=False)
@@ -63,3 +65,38 @@ async def get_streamed() -> StreamResponse:
 @app.post("/process", dependencies=[Depends(require_key)])
 async def post_process(crawl: content.Crawl) -> StreamResponse:
     return StreamResponse(content.crawl_output(crawl), as_text)
+
+
+@app.get("/process/long-task")
+async def get_long_task(last_event_id: Annotated[str | None, Header()] = None) -> StreamResponse:
+    return StreamResponse(await runs.long_task(last_event_id), as_sse)
+
+
+@app.get("/stream/live-logs")
+async def get_live_logs() -> StreamResponse:
+    return StreamResponse(runs.live_logs(), as_sse)
+
+
+@app.get("/runs")
+async def get_runs_page() -> FileResponse:
+    return FileResponse(content.RUNS_PAGE)
+
+
+@app.post("/runs/{upload_id}/{service}/generate")
+async def post_generate(upload_id: str, service: str) -> dict[str, str]:
+    return await runs.generate(upload_id, service)
+
+
+@app.get("/runs/{upload_id}/{service}/status")
+async def get_status(upload_id: str, service: str) -> dict[str, object]:
+    return await runs.status(upload_id, service)
+
+
+@app.get("/runs/{upload_id}/{service}/logs")
+async def get_logs(upload_id: str, service: str) -> StreamResponse:
+    return StreamResponse(await runs.logs(upload_id, service), as_sse)
+
+
+@app.get("/runs/{upload_id}/{service}/logs/final")
+async def get_final_logs(upload_id: str, service: str) -> dict[str, object]:
+    return {"logs": await runs.final_logs(upload_id, service)}

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 from select import select
+from tempfile import TemporaryDirectory
 from time import monotonic
 from typing import Self
 
@@ -28,7 +29,13 @@ ANSWER_TIMEOUT = 15.0
 STOP_TIMEOUT = 5.0
 SETTLE_TIME = 0.2  # a server may log an error just after it has answered
 
+# A run then takes a second and a half. People get seven times as long.
+PAUSE = "0.1"
+
 ROOT = Path(__file__).parents[2]
+# A fresh machine has not the first, and the servers of a check shall not share the second.
+NOT_FOR_IT = ("PYTHONUNBUFFERED", "STREAMKIT_DEMO_DB")
+
 GREETING = re.compile(rb"http://127\.0\.0\.1:(\d+)/ .*/docs [^\n]*\n", re.DOTALL)
 
 
@@ -49,13 +56,17 @@ class Frame:
 class Running:
     """The demo on one framework. Whoever leaves the block has ended it, by its own pid."""
 
-    def __init__(self, framework: str) -> None:
+    def __init__(self, framework: str, **environment: str) -> None:
         self.framework = framework
+        self._environment = {"STREAMKIT_DEMO_PAUSE": PAUSE} | environment
         self._said = b""
 
     def __enter__(self) -> Self:
         command = [sys.executable, "-m", "examples.demo", "--framework", self.framework]
-        environment = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}
+        kept = {k: v for k, v in os.environ.items() if k not in NOT_FOR_IT}
+        # Its temporary files: whatever way it ends, nothing of them is left.
+        self._folder = TemporaryDirectory()
+        environment = kept | {"TMPDIR": self._folder.name} | self._environment
         self._process = subprocess.Popen(  # noqa: S603 - our own demo
             [*command, "--port", "0"],
             cwd=ROOT,
@@ -67,8 +78,13 @@ class Running:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with self._process:
-            self._process.kill()
+        with self._folder, self._process:
+            self.kill()
+
+    @property
+    def files(self) -> list[str]:
+        """What it has in its folder for temporary files."""
+        return os.listdir(self._folder.name)
 
     @property
     def url(self) -> str:
@@ -87,6 +103,11 @@ class Running:
         while self._listen(SETTLE_TIME):
             pass
         return self._said.decode(errors="replace")
+
+    def kill(self) -> None:
+        """End it as a crash does, without a farewell."""
+        self._process.kill()
+        self._process.wait(STOP_TIMEOUT)
 
     def stop(self) -> float:
         """Press Ctrl-C and return how long the server took to exit."""
@@ -160,6 +181,8 @@ class Answer:
     def frames(self) -> Iterator[Frame]:
         fields: dict[str, str] = {}
         for at, line in self.lines():
+            if line.startswith(":"):
+                continue
             if line:
                 name, _, value = line.partition(": ")
                 fields[name] = value

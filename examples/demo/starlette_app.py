@@ -10,8 +10,11 @@ from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Respon
 from starlette.routing import Route
 
 from examples.demo import content
+from examples.demo.runs import Runs, database
 from streamkit import StreamkitError, as_jsonl, as_sse, as_text
 from streamkit.adapters.starlette import StreamResponse, error_response
+
+runs = Runs(database())
 
 
 async def get_page(_: Request) -> FileResponse:
@@ -54,6 +57,35 @@ async def post_process(request: Request) -> Response:
     return StreamResponse(content.crawl_output(crawl), as_text)
 
 
+async def get_long_task(request: Request) -> StreamResponse:
+    last_event_id = request.headers.get("Last-Event-ID")
+    return StreamResponse(await runs.long_task(last_event_id), as_sse)
+
+
+async def get_live_logs(_: Request) -> StreamResponse:
+    return StreamResponse(runs.live_logs(), as_sse)
+
+
+async def get_runs_page(_: Request) -> FileResponse:
+    return FileResponse(content.RUNS_PAGE)
+
+
+async def post_generate(request: Request) -> JSONResponse:
+    return JSONResponse(await runs.generate(**request.path_params))
+
+
+async def get_status(request: Request) -> JSONResponse:
+    return JSONResponse(await runs.status(**request.path_params))
+
+
+async def get_logs(request: Request) -> StreamResponse:
+    return StreamResponse(await runs.logs(**request.path_params), as_sse)
+
+
+async def get_final_logs(request: Request) -> JSONResponse:
+    return JSONResponse({"logs": await runs.final_logs(**request.path_params)})
+
+
 async def get_docs(_: Request) -> HTMLResponse:
     return HTMLResponse(content.endpoint_list())
 
@@ -68,7 +100,15 @@ app = Starlette(
         Route("/demo/comparison/buffered", get_buffered),
         Route("/demo/comparison/streamed", get_streamed),
         Route("/process", post_process, methods=["POST"]),
+        Route("/process/long-task", get_long_task),
+        Route("/stream/live-logs", get_live_logs),
+        Route("/runs", get_runs_page),
+        Route("/runs/{upload_id}/{service}/generate", post_generate, methods=["POST"]),
+        Route("/runs/{upload_id}/{service}/status", get_status),
+        Route("/runs/{upload_id}/{service}/logs", get_logs),
+        Route("/runs/{upload_id}/{service}/logs/final", get_final_logs),
         Route("/docs", get_docs),
     ],
+    lifespan=lambda _: runs.running(),
 )
 app.add_exception_handler(StreamkitError, error_response)

@@ -11,6 +11,7 @@ from random import uniform
 from typing import Any
 
 from anyio import CancelScope, Event, create_task_group, move_on_after, sleep_forever
+from anyio.lowlevel import checkpoint
 
 from ._bay import JUST_NOW
 from ._errors import ServerStopping
@@ -124,16 +125,16 @@ class _Writing:
     async def ping(self) -> None:
         """Send a keep-alive while it rests, in a task of its own."""
         self._pinging = pinging = Event()
-        with move_on_after(self.send_timeout) as waiting:
-            try:
-                await self._put(self._follower.encoder.keep_alive)
-            except Left:
-                self._gone = True
+        try:
+            with move_on_after(self.send_timeout) as waiting:
+                await self._guarded(self._put(self._follower.encoder.keep_alive))
+            if waiting.cancelled_caught:
+                self.give_up()
+            elif self._over:
                 self._leave()
-        if waiting.cancelled_caught:
-            self.give_up()
-        self._pinging = None
-        pinging.set()
+        finally:
+            self._pinging = None
+            pinging.set()
 
     @property
     def _over(self) -> bool:
@@ -146,24 +147,26 @@ class _Writing:
 
     async def _start(self) -> None:
         encoder = self._follower.encoder
-        try:
-            await self._sent(self._client.start())
-            self._begin = _come_back(encoder) + encoder.begin()
-        except Left:
-            self._gone = True
+        self._begin = _come_back(encoder) + encoder.begin()
+        with CancelScope() as self._scope:
+            await self._guarded(self._sent(self._client.start()))
 
     async def _write(self) -> None:
         """Write what comes, until nothing has for a while, or the client goes."""
         async with create_task_group() as tasks:
             self._scope = tasks.cancel_scope
             tasks.start_soon(self._watch)
-            try:
-                await self._write_all()
-            except Left:
-                self._gone = True
-            except Exception as error:  # noqa: BLE001 - raised by `_end`, outside of the group
-                self._error = error
+            await self._guarded(self._write_all())
             tasks.cancel_scope.cancel()
+
+    async def _guarded(self, work: Awaitable[None]) -> None:
+        """Note a failure: `_end` raises it, outside of the task group that would wrap it."""
+        try:
+            await work
+        except Left:
+            self._gone = True
+        except Exception as error:  # noqa: BLE001 - it is of this response alone
+            self._error = error
 
     async def _watch(self) -> None:
         try:
@@ -215,7 +218,9 @@ class _Writing:
         if self._begin:
             data, self._begin = self._begin + data, b""
         # A large page in parts: each has the whole time to arrive.
-        for part in (data,) if len(data) <= MAX_WRITE else _parts(data):
+        for number, part in enumerate((data,) if len(data) <= MAX_WRITE else _parts(data)):
+            if number:
+                await checkpoint()  # or asyncio could not tell that the client has gone
             await self._sent(self._client.write(part))
 
     async def _sent(self, sending: Awaitable[None]) -> None:

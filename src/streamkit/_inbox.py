@@ -11,8 +11,10 @@ from time import monotonic
 from anyio import Event, move_on_after
 from anyio.lowlevel import checkpoint, current_token
 
+from ._errors import SourceCancelled
 from ._handover import MAX_TURN
 from ._kept import kept_line
+from ._source import feeding_now
 from ._stream_errors import Overflow, StreamEnded
 from ._worker import call_soon
 from .logs import LogRecord, ProgressTracker
@@ -60,7 +62,7 @@ class Inbox:
         """Add an item, after waiting for room."""
         line = kept_line(item)
         if monotonic() >= self._turn:
-            await checkpoint()
+            await _give_way()
             self._turn = monotonic() + MAX_TURN
         while not self._add(line):
             with self._lock:
@@ -175,3 +177,11 @@ class Inbox:
             event.set()
         else:
             call_soon(self._token, event.set)
+
+
+async def _give_way() -> None:
+    feeding = feeding_now.get()
+    left = feeding is not None and feeding.left
+    await checkpoint()
+    if feeding is not None and feeding.left and not left:
+        raise SourceCancelled  # trio's checkpoint takes the one cancellation for its own

@@ -90,6 +90,8 @@ class Producers:
             pump.cancel(ServerStopping.code)
         with move_on_after(CLOSE_TIMEOUT):
             await self._ended()
+        for pump in list(self._pumps.values()):
+            pump.scope.cancel()
 
     async def _begin(
         self, claim: Claim, terms: Terms, produced: Produced, if_exists: IfExists
@@ -140,7 +142,8 @@ class Producers:
 
     async def _pumped(self, pump: Pump, produced: Produced) -> None:
         try:
-            await pump.run()
+            with pump.scope:
+                await pump.run()
         finally:
             produced.leave()
             if self._pumps.get(pump.claim.name) is pump:  # and nobody has started it anew

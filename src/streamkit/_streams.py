@@ -84,9 +84,15 @@ class Streams:
     """
 
     def __init__(
-        self, store: Store, *, sweep: float = 5.0, drain: float = 2.0, **terms: Unpack[TermOptions]
+        self,
+        store: Store | None = None,
+        *,
+        sweep: float = 5.0,
+        drain: float = 2.0,
+        **terms: Unpack[TermOptions],
     ) -> None:
-        """Nothing runs yet."""
+        """Without a store, streams are in memory. Nothing runs yet."""
+        store = store_of("memory:") if store is None else store
         keep = 7 * DAY if store.durable else DAY
         self._store, self._sweep, self._drain = store, sweep, drain
         self._tails = Tails(store)
@@ -126,7 +132,7 @@ class Streams:
         self._stopping = True
         with CancelScope(shield=True):
             await self._producers.stop(self._drain)
-            self._tails.stop()
+            await self._tails.stop()
         tasks, self._tasks = self._tasks, None
         if tasks is not None:
             tasks.cancel_scope.cancel()

@@ -83,6 +83,8 @@ class Tail:
         self.fed = False
         """Whether a pump of this process feeds it."""
         self.followers = 0
+        self.visits = 0
+        """How many have come to follow."""
         self.bell = Event()
         """Set when the store may have more; for the task that reads it."""
         self.reading: CancelScope | None = None

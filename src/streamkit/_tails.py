@@ -16,6 +16,7 @@ from random import uniform
 from anyio import CancelScope, Event, current_time, move_on_after, sleep
 from anyio.abc import TaskGroup
 
+from ._bay import Writer
 from ._store import Head, Store
 from ._stream_errors import StoreAway
 from ._tail import Tail
@@ -34,6 +35,9 @@ TICK = 1.0
 
 # For so long after the last stream went, bells are still listened to: the next may come.
 LINGER = 5.0
+
+# For a last write to all clients when the application stops.
+FAREWELL = 1.0
 
 
 def patience() -> Iterator[float]:
@@ -70,11 +74,21 @@ class Tails:
         tasks.start_soon(self._listen)
         tasks.start_soon(self._tick, tasks)
 
-    def stop(self) -> None:
-        """Have all followers go."""
+    async def stop(self) -> None:
+        """Have all followers go, and give up those clients that do not take it."""
         self.stopping = True
         for tail in self._tails.values():
             tail.ring()
+        with move_on_after(FAREWELL):
+            while list(self._writers()):  # noqa: ASYNC110 - at the end of an application
+                await sleep(0.01)
+        for writer in list(self._writers()):
+            writer.give_up()
+
+    def _writers(self) -> Iterator[Writer]:
+        for tail in list(self._tails.values()):
+            for bay in tail.bays():
+                yield from bay.writers
 
     @property
     def followers(self) -> int:
@@ -107,6 +121,7 @@ class Tails:
         tail = self._tail(name)
         self.saw(tail, head)
         tail.followers += 1
+        tail.visits += 1
         self._forget_or_read(tail)
         return tail
 

@@ -1,12 +1,12 @@
-"""One server process: `python -m benchmarks.one_connection.server VARIANT`, ended by its parent.
+"""One server process: `python -m benchmarks.server PACKAGE VARIANT [DIRECTORY]`.
 
-Binds a free port of 127.0.0.1, prints it when the app is imported, and serves until it is told to
-stop or its parent is gone.
+Works in the directory, if one is named. Binds a free port of 127.0.0.1, prints it when the app is
+imported, and serves until it is told to stop or its parent is gone.
 """
 
 from __future__ import annotations
 
-__all__ = ("serve",)
+__all__ = ()
 
 import importlib
 import os
@@ -14,26 +14,33 @@ import resource
 import socket
 import sys
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 import uvloop
 from aiohttp import web
 
-from benchmarks.one_connection.variants import VARIANTS, Variant
+if TYPE_CHECKING:
+    from benchmarks.variants import Variant
 
 # Address space: a server that gathers without limit shall fail, not the machine.
 MAX_MEMORY = 4 * 1024**3
 
 
 def main() -> None:
-    serve(VARIANTS[sys.argv[1]], "benchmarks.one_connection")
+    package, name, *directory = sys.argv[1:]
+    variant = importlib.import_module(f"{package}.variants").VARIANTS[name]
+    for path in directory:
+        os.chdir(path)
+    resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, MAX_MEMORY))
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
+    serve(variant, package)
 
 
 def serve(variant: Variant, package: str) -> None:
-    """Serve a variant, whose app is below the package, until the parent ends this process."""
-    resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, MAX_MEMORY))
-    threading.Thread(target=_leave_with_parent, daemon=True).start()
+    """Serve a variant, whose app is below the package."""
     app = _load(variant, package)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         print(listener.getsockname()[1], flush=True)

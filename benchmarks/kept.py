@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-__all__ = ("end_by_exception", "keep", "kept", "write_section")
+__all__ = ("keep", "kept", "write_section")
 
 import json
-import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parent
 RESULTS = ROOT / "RESULTS.md"
 
 
@@ -34,17 +33,6 @@ def write_section(name: str, text: str) -> None:
     before, _, rest = (RESULTS.read_text() if RESULTS.exists() else "").partition(begin)
     _, _, after = rest.partition(end)
     RESULTS.write_text(f"{before}{begin}{text}{end}{after}")
-
-
-def end_by_exception(max_seconds: int) -> None:
-    """Make a signal, or too long a run, an exception: the servers are ended on the way out."""
-    for number in (signal.SIGALRM, signal.SIGTERM):
-        signal.signal(number, _give_up)
-    signal.alarm(max_seconds)
-
-
-def _give_up(number: int, _frame: object) -> None:
-    raise SystemExit(f"stopped by {signal.Signals(number).name}")
 
 
 def _path(name: str) -> Path:
