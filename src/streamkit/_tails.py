@@ -226,8 +226,11 @@ class Tails:
             now = current_time()
             for tail in list(self._tails.values()):
                 for bay in tail.bays():
-                    bay.tick(now, tasks.start_soon)
                     pause = min(pause, bay.period / 4)
+                    try:
+                        bay.tick(now, tasks.start_soon)
+                    except Exception:  # a mistake of one response shall not end all streams
+                        logger.exception("a response could not be looked after")
             self.on_tick(now)
             self._rest(now)
 
