@@ -35,6 +35,7 @@ bench: .venv/bench.stamp   ## measure against other libraries; ARGS=--quick for 
 	.venv/bin/python -m benchmarks.process $(ARGS)
 	.venv/bin/python -m benchmarks.fan_out $(ARGS)
 	.venv/bin/python -m benchmarks.appends $(ARGS)
+	.venv/bin/python -m benchmarks.models $(ARGS)
 
 clean:   ## remove .venv, caches and build output
 	rm -rf .venv .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache dist

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import os
 import re
 import socket
@@ -18,8 +19,10 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import FunctionType
 from typing import Any, NamedTuple
 
+import anyio
 import pytest
 
 from .test_layering import SOURCE
@@ -83,7 +86,12 @@ def run_console(block: Block, folder: Path, servers: ExitStack, port: list[int])
         else:
             command = command.replace(":8000", f":{port[0]}")
             done = subprocess.run(
-                ["sh", "-c", command], capture_output=True, text=True, timeout=20, check=False
+                ["sh", "-c", command],
+                env=os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+                capture_output=True,
+                text=True,
+                timeout=20,
+                check=False,
             )
             assert done.stdout.rstrip("\n") == expected.rstrip("\n"), command
 
@@ -144,7 +152,12 @@ def test_every_guarantee_names_tests_that_exist() -> None:
 
 
 def test_the_error_page_lists_each_code_with_its_status() -> None:
-    from streamkit import _errors, _stream_errors  # noqa: PLC0415 - only this test needs them
+    from streamkit import (  # noqa: PLC0415 - only this test needs them
+        _errors,
+        _model_errors,
+        _stream_errors,
+        _upstream_errors,
+    )
 
     listed = re.findall(
         r"^\| `([a-z-]+)` \| (\d+) \| `(\w+)` \|",
@@ -153,7 +166,8 @@ def test_the_error_page_lists_each_code_with_its_status() -> None:
     )
     classes = [
         value
-        for value in [*vars(_errors).values(), *vars(_stream_errors).values()]
+        for module in (_errors, _stream_errors, _model_errors, _upstream_errors)
+        for value in vars(module).values()
         if isinstance(value, type)
         and value.__module__.startswith("streamkit")
         and issubclass(value, _errors.StreamkitError)
@@ -182,7 +196,9 @@ def examples() -> Iterator[Any]:
 PRELUDE = """
 from collections.abc import AsyncGenerator, AsyncIterable
 from contextlib import asynccontextmanager
+from functools import partial
 from random import Random
+import httpx2
 from aiohttp import web
 from fastapi import FastAPI
 from streamkit import *
@@ -190,11 +206,27 @@ from streamkit.adapters.aiohttp import respond
 from streamkit.adapters.fastapi import StreamResponse, error_response
 from streamkit._lines import LineDecoder
 from streamkit.logs import *
+from streamkit.models import *
 from streamkit.sinks.sqlite import SQLiteStore
 from streamkit.testing import *
+from streamkit.sources.any_model import stream_model
 from streamkit.sources.echo import stream_echo
+from streamkit.sources.gemini import stream_gemini
+from streamkit.sources.openai import stream_gpt
 from streamkit.sources.process import *
+from streamkit.sources.relay import relayed
 from streamkit.sources.tick import stream_every
+from streamkit.sources.upstream import *
+def answered(request):
+    said = '"choices": [{"delta": {"content": "Hi"}, "finish_reason": "stop"}]'
+    if "streamGenerateContent" in str(request.url):
+        said = '"candidates": [{"content": {"parts": [{"text": "Hi"}]}, "finishReason": "STOP"}]'
+    headers = {"Content-Type": "text/event-stream"}
+    return httpx2.Response(200, headers=headers, content="data: {%s}\\n\\n" % said)
+client = httpx2.AsyncClient(transport=httpx2.MockTransport(answered))
+stream_gpt = partial(stream_gpt, client=client, api_key="")
+stream_gemini = partial(stream_gemini, client=client, api_key="")
+url = "https://example.com/answers/42"
 app = FastAPI()
 streams = Streams(MemoryStore())
 async def words(): yield "x"
@@ -212,4 +244,8 @@ def test_every_example_in_a_docstring_runs(example: str) -> None:
         from streamkit.adapters import aiohttp as adapter  # noqa: PLC0415 - its names differ
 
         namespace["error_response"] = adapter.error_response
-    exec(example, namespace)
+    code = compile(example, "example", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    if code.co_flags & inspect.CO_COROUTINE:
+        anyio.run(FunctionType(code, namespace))
+    else:
+        exec(code, namespace)

@@ -35,6 +35,9 @@ PUBLIC = {
     "Line",
     "MemoryStore",
     "MissingDependency",
+    "MissingKey",
+    "ModelFailed",
+    "ModelSilent",
     "NotASource",
     "NotRunning",
     "OutputTooLarge",
@@ -61,14 +64,25 @@ PUBLIC = {
     "StreamOrphaned",
     "StreamkitError",
     "Streams",
+    "UnknownProvider",
     "UnknownStore",
     "UnknownStream",
     "UnsafeArgument",
     "UnusableFile",
+    "UpstreamContentType",
+    "UpstreamCut",
+    "UpstreamError",
+    "UpstreamFailed",
+    "UpstreamSilent",
+    "UpstreamStatus",
+    "UpstreamTruncated",
+    "UpstreamUnreachable",
     "UsageError",
     "as_bytes",
+    "as_chunk_done",
     "as_event_jsonl",
     "as_jsonl",
+    "as_relay",
     "as_sse",
     "as_text",
     "encode_sse",
@@ -82,14 +96,40 @@ MODULES = {
     "streamkit.adapters.fastapi": {"StreamResponse", "error_response"},
     "streamkit.adapters.starlette": {"StreamResponse", "error_response"},
     "streamkit.logs": {"Level", "LogHandler", "LogRecord", "Progress", "ProgressTracker"},
+    "streamkit.models": {
+        "Answer",
+        "Citation",
+        "Data",
+        "Error",
+        "Finish",
+        "FinishReason",
+        "ModelEvent",
+        "PartEnd",
+        "Sources",
+        "Start",
+        "Text",
+        "Tone",
+        "ToolCall",
+        "ToolCallDelta",
+        "Usage",
+        "accumulate",
+        "from_event",
+    },
+    "streamkit.sinks.chunk_done": {"as_chunk_done"},
     "streamkit.sinks.event_jsonl": {"as_event_jsonl"},
     "streamkit.sinks.jsonl": {"as_jsonl"},
     "streamkit.sinks.memory": {"MemoryStore"},
+    "streamkit.sinks.relay": {"as_relay"},
     "streamkit.sinks.sqlite": {"SQLiteStore"},
     "streamkit.sinks.sse": {"as_sse"},
     "streamkit.sinks.text": {"as_bytes", "as_text"},
+    "streamkit.sources.any_model": {"PROVIDERS", "stream_llm", "stream_model"},
     "streamkit.sources.echo": {"stream_echo"},
+    "streamkit.sources.gemini": {"DEFAULT_MODEL", "stream_gemini"},
+    "streamkit.sources.openai": {"DEFAULT_MODEL", "stream_gpt"},
     "streamkit.sources.process": {"Exit", "only", "option", "stream_process", "stream_shell"},
+    "streamkit.sources.relay": {"relayed"},
+    "streamkit.sources.upstream": {"Reconnect", "Upstream", "stream_sse"},
     "streamkit.testing": {"FaultyStore", "StoreBroken", "check_store"},
     "streamkit.sources.tick": {"stream_every"},
 }
@@ -116,7 +156,11 @@ def test_each_module_exports_what_is_listed(module: str) -> None:
 def test_the_import_path_says_which_dependency_you_take(package: str) -> None:
     code = f"import streamkit.{package} as p; print([n for n in vars(p) if n[0] != '_'])"
     printed = run(code)
-    expected = "['text', 'sse', 'jsonl', 'event_jsonl', 'memory']" if package == "sinks" else "[]"
+    expected = (
+        "['chunk_done', 'relay', 'text', 'sse', 'jsonl', 'event_jsonl', 'memory']"
+        if package == "sinks"
+        else "[]"
+    )
     assert sorted(eval(printed)) == sorted(eval(expected))
 
 

@@ -8,14 +8,16 @@ import argparse
 import socket
 import sys
 from contextlib import suppress
+from pathlib import Path
 
 from examples.demo import check
 from examples.demo.content import ENDPOINTS, FRAMEWORKS
+from examples.demo.settings import load_settings
 
 EPILOG = """\
 What it keeps is in a temporary file, gone when it ends. STREAMKIT_DEMO_DB names a file to keep, so
 that a run can be looked at after a restart. STREAMKIT_DEMO_PAUSE is the pause between the lines of
-a run, in seconds."""
+a run, in seconds. Keys of models, OPENAI_API_KEY and GEMINI_API_KEY, may be in a file .env."""
 
 
 def main() -> int:
@@ -29,6 +31,7 @@ def main() -> int:
     options = parser.parse_args()
     if options.check:
         return check.run()
+    load_settings(Path(".env"))
     try:
         listener = socket.create_server(("127.0.0.1", options.port))
     except (OSError, OverflowError) as error:

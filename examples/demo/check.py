@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
 
-from examples.demo import check_runs, crawler_script
+from examples.demo import check_models, check_runs, crawler_script
 from examples.demo.content import (
     ENDPOINTS,
     FRAMEWORKS,
@@ -295,4 +295,5 @@ LOOKS: dict[str, Callable[[Running], str]] = {
     "/process": _look_at_process,
     "/docs": _look_at_docs,
     **check_runs.LOOKS,
+    **check_models.LOOKS,
 }

@@ -59,8 +59,18 @@ ENDPOINTS = {
     RUN + "/status": "JSON: whether the run is active",
     RUN + "/logs": "event stream: its log, from the beginning or from where you left",
     RUN + "/logs/final": "JSON: its log when it has ended",
+    "/models": "a page: choose a provider, ask, and see the answer arrive",
+    "/api/stream/chat": "POST, event stream: the answer of a model in chunks",
+    "/api/stream/chat-get": "the same for EventSource; ?user_input=&provider= echo, gemini, openai",
+    "/api/stream/sse": "event stream in chunks that needs no question",
+    "/api/flows/ask": "POST, JSON: the answer of a model when all of it is there",
+    "/api/chat/stream": "POST, event stream: what another service answers; form or ?message=",
+    "/api/chat/messages": "JSON: what was kept of the chat",
+    "/upstream/answers": "POST, event stream: the service that the chat asks",
     "/docs": "the endpoints; FastAPI's page loads its script from the internet",
 }
+
+POSTS = {"/process", "/api/stream/chat", "/api/flows/ask", "/api/chat/stream", "/upstream/answers"}
 
 PAGE = Path(__file__).with_name("page.html")
 RUNS_PAGE = Path(__file__).with_name("runs.html")
@@ -197,7 +207,7 @@ def endpoint_list() -> str:
 
 def is_link(path: str) -> bool:
     """Tell whether a list can link it: what answers to GET, and is complete."""
-    return path != "/process" and "{" not in path
+    return path not in POSTS and "{" not in path
 
 
 def _link(path: str) -> str:

@@ -4,20 +4,37 @@ from __future__ import annotations
 
 __all__ = ("app",)
 
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from typing import Annotated
 
-from fastapi import Depends, FastAPI, Header, HTTPException
-from fastapi.responses import FileResponse
+from fastapi import Body, Depends, FastAPI, Header, HTTPException, Query, Request
+from fastapi.middleware.cors import CORSMiddleware
+from fastapi.responses import FileResponse, JSONResponse, Response
 from fastapi.security import APIKeyHeader
 
-from examples.demo import content
+from examples.demo import asking, content
+from examples.demo.chats import MESSAGE_REQUIRED, Chats
 from examples.demo.runs import Runs, database
 from streamkit import StreamkitError, as_jsonl, as_sse, as_text
 from streamkit.adapters.fastapi import StreamResponse, error_response
+from streamkit.sinks.chunk_done import as_chunk_done
+from streamkit.sinks.relay import as_relay
 
-runs = Runs(database())
-app = FastAPI(title="streamkit demo", lifespan=lambda _: runs.running())
+file = database()
+runs, chats = Runs(file), Chats(file)
+
+
+@asynccontextmanager
+async def lifespan(_: FastAPI) -> AsyncGenerator[None, None]:
+    async with runs.running(), chats.running():
+        yield
+
+
+app = FastAPI(title="streamkit demo", lifespan=lifespan)
 app.add_exception_handler(StreamkitError, error_response)
+# Open to all pages, as this is a demo. Elsewhere name yours: allow_origins=["https://example.com"].
+app.add_middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"])
 
 api_key = APIKeyHeader(name="X-API-Key", auto_error=False)
 
@@ -100,3 +117,51 @@ async def get_logs(upload_id: str, service: str) -> StreamResponse:
 @app.get("/runs/{upload_id}/{service}/logs/final")
 async def get_final_logs(upload_id: str, service: str) -> dict[str, object]:
     return {"logs": await runs.final_logs(upload_id, service)}
+
+
+@app.get("/models")
+async def get_models_page() -> FileResponse:
+    return FileResponse(asking.MODELS_PAGE)
+
+
+@app.post("/api/stream/chat")
+async def post_stream_chat(question: asking.Question) -> StreamResponse:
+    return StreamResponse(asking.answer(question), as_chunk_done)
+
+
+@app.get("/api/stream/chat-get")
+async def get_stream_chat(
+    user_input: Annotated[str, Query(min_length=1, max_length=asking.MAX_QUESTION)] = "Hello",
+    provider: str = "echo",
+) -> StreamResponse:
+    question = asking.Question(user_input, provider)
+    return StreamResponse(asking.answer(question), as_chunk_done)
+
+
+@app.get("/api/stream/sse")
+async def get_stream_sse() -> StreamResponse:
+    return StreamResponse(asking.greeting(), as_chunk_done)
+
+
+@app.post("/api/flows/ask")
+async def post_ask(question: asking.Question) -> dict[str, str]:
+    return await asking.ask(question)
+
+
+@app.get("/api/chat/stream")
+@app.post("/api/chat/stream")
+async def chat(request: Request, room: str = "demo", message: str = "") -> Response:
+    form = await request.body(), request.headers.get("Content-Type", "")
+    if not (message := message or asking.form_field(*form, "message")):
+        return JSONResponse(MESSAGE_REQUIRED, 400)
+    return StreamResponse(chats.answer(room, message, request.scope["server"]), as_relay)
+
+
+@app.get("/api/chat/messages")
+async def get_messages(room: str = "demo") -> dict[str, object]:
+    return await chats.messages(room)
+
+
+@app.post("/upstream/answers")
+async def post_upstream(question: Annotated[str, Body(embed=True)]) -> StreamResponse:
+    return StreamResponse(asking.upstream_answer(question), as_relay)

@@ -12,6 +12,7 @@ from ._errors import EventTooLarge as EventTooLarge
 from ._errors import InvalidEvent as InvalidEvent
 from ._errors import ItemRefused as ItemRefused
 from ._errors import MissingDependency as MissingDependency
+from ._errors import ModelFailed as ModelFailed
 from ._errors import NotASource as NotASource
 from ._errors import OutputTooLarge as OutputTooLarge
 from ._errors import ReservedType as ReservedType
@@ -30,6 +31,9 @@ from ._history import History as History
 from ._history import HistoryEvent as HistoryEvent
 from ._history import Status as Status
 from ._lines import Line as Line
+from ._model_errors import MissingKey as MissingKey
+from ._model_errors import ModelSilent as ModelSilent
+from ._model_errors import UnknownProvider as UnknownProvider
 from ._names import stream_name as stream_name
 from ._source import Source as Source
 from ._source import open_source as open_source
@@ -61,9 +65,19 @@ from ._stream_errors import UnknownStream as UnknownStream
 from ._stream_errors import UnusableFile as UnusableFile
 from ._streams import Statistics as Statistics
 from ._streams import Streams as Streams
+from ._upstream_errors import UpstreamContentType as UpstreamContentType
+from ._upstream_errors import UpstreamCut as UpstreamCut
+from ._upstream_errors import UpstreamError as UpstreamError
+from ._upstream_errors import UpstreamFailed as UpstreamFailed
+from ._upstream_errors import UpstreamSilent as UpstreamSilent
+from ._upstream_errors import UpstreamStatus as UpstreamStatus
+from ._upstream_errors import UpstreamTruncated as UpstreamTruncated
+from ._upstream_errors import UpstreamUnreachable as UpstreamUnreachable
+from .sinks.chunk_done import as_chunk_done as as_chunk_done
 from .sinks.event_jsonl import as_event_jsonl as as_event_jsonl
 from .sinks.jsonl import as_jsonl as as_jsonl
 from .sinks.memory import MemoryStore as MemoryStore
+from .sinks.relay import as_relay as as_relay
 from .sinks.sse import as_sse as as_sse
 from .sinks.text import as_bytes as as_bytes
 from .sinks.text import as_text as as_text

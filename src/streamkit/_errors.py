@@ -16,7 +16,8 @@
     │   ├── CommandFailed      a command ended with another code than 0
     │   ├── CommandTimeout     a command took too long, or was silent for too long
     │   ├── OutputTooLarge     a command wrote more than it may
-    │   └── EventTooLarge      an event stream we read exceeds the bound
+    │   ├── EventTooLarge      an event stream we read exceeds the bound
+    │   └── ModelFailed        a model's answer is not complete
     ├── StreamError            what became of a stream that outlives its request
     └── ServerStopping         the server is shutting down; the reader may come back
 
@@ -36,6 +37,7 @@ __all__ = (
     "InvalidEvent",
     "ItemRefused",
     "MissingDependency",
+    "ModelFailed",
     "NotASource",
     "OutputTooLarge",
     "ReservedType",
@@ -49,7 +51,10 @@ __all__ = (
     "told",
 )
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from ._model_events import Error
 
 
 class StreamkitError(Exception):
@@ -204,6 +209,22 @@ class EventTooLarge(SourceError, ValueError):
     def __init__(self, max_event_bytes: int) -> None:
         """`max_event_bytes` is the bound that was passed."""
         super().__init__(f"an event exceeds {max_event_bytes} bytes; raise max_event_bytes")
+
+
+class ModelFailed(SourceError):
+    """Say that a model's answer failed, or ended before it was complete.
+
+    `error` says how. What the provider said stands only there: it may name what is none of the
+    reader's business.
+    """
+
+    status = 502
+    code = "model-failed"
+
+    def __init__(self, error: Error) -> None:
+        """`error` is the event that the source yielded before."""
+        super().__init__(f"the model failed: {error.code}")
+        self.error = error
 
 
 class ServerStopping(StreamkitError):

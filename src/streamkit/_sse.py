@@ -95,9 +95,12 @@ class SSEDecoder:
         decoder.feed(b"lo\n\n")  # [Event("message", "hello", id="7")]
     """
 
-    def __init__(self, *, max_event_bytes: int = 1 << 20) -> None:
-        """Start before the first byte; each connection takes a new decoder."""
-        self.last_event_id = ""
+    def __init__(self, *, max_event_bytes: int = 1 << 20, last_event_id: str = "") -> None:
+        """Start before the first byte; each connection takes a new decoder.
+
+        `last_event_id` is that of the connection before, when this one goes on where it was cut.
+        """
+        self.last_event_id = last_event_id
         self.retry: int | None = None
         self._max_bytes = max_event_bytes
         self._too_large = False
@@ -107,7 +110,7 @@ class SSEDecoder:
         self._held_bytes = 0  # bytes of the finished lines of the unfinished event
         self._data: list[str] = []
         self._type = ""
-        self._id = ""
+        self._id = last_event_id
 
     def feed(self, chunk: bytes) -> list[Event]:
         """Return the events that `chunk` completes.

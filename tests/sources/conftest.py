@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from time import monotonic, sleep
 from uuid import uuid4
 
 import pytest
@@ -24,8 +25,11 @@ def anyio_backend(request: pytest.FixtureRequest) -> object:
 @pytest.fixture(autouse=True)
 def nothing_is_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """See that each process, thread and descriptor of a test is gone when it ends."""
-    # libuv opens a pipe with its first loop, for all that will follow in this process.
-    uvloop.new_event_loop().close()
+    # libuv opens a pipe with its first loop, and has threads from its first look-up of a host on,
+    # for all that will follow in this process.
+    loop = uvloop.new_event_loop()
+    loop.run_until_complete(loop.getaddrinfo("localhost", 80))
+    loop.close()
     mark = str(uuid4())
     monkeypatch.setenv("MARK_OF_THE_TEST", mark)
     threads, files = _threads(), _open_files()
@@ -33,6 +37,9 @@ def nothing_is_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     assert not _running_with(mark), "a process is left"
     with pytest.raises(ChildProcessError):  # as there is none, not even a zombie
         os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    deadline = monotonic() + 1.0
+    while not _threads() <= threads and monotonic() < deadline:
+        sleep(0.001)  # one that has ended is there until the kernel has noticed
     assert _threads() <= threads, "a thread is left"
     assert _open_files() <= files, f"left open: {_open_files() - files}"
 

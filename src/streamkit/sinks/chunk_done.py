@@ -1,0 +1,31 @@
+"""`as_chunk_done`: each text as `{"chunk": …, "done": false}`, and an end that says `done`."""
+
+from __future__ import annotations
+
+__all__ = ("as_chunk_done",)
+
+from .._event_encoder import EventEncoder, text_of
+from .._format import Format
+from .._json import to_json
+from .._web import EVENT_STREAM
+
+
+class _Chunks(EventEncoder):
+    """Unnamed events. Their JSON has blanks, as the clients of this shape have always seen it."""
+
+    def one(self, item: object) -> bytes:
+        text = text_of(item, "as_chunk_done")
+        return b'data: {"chunk": %b, "done": false}\n\n' % to_json(text) if text else b""
+
+    def done(self) -> bytes:
+        return b'data: {"chunk": "", "done": true}\n\n'
+
+    def failed(self, message: str) -> bytes:
+        return b'data: {"error": %b, "done": true}\n\n' % to_json(message)
+
+
+as_chunk_done: Format[object] = Format(
+    "as_chunk_done", f"{EVENT_STREAM}; charset=utf-8", _Chunks, shared=True
+)
+"""Server-sent events `{"chunk","done"}`: what `as_text` writes of each item. The last one has
+`"done": true`; it has an `"error"` instead of the chunk when the source fails."""
