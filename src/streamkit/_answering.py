@@ -184,6 +184,7 @@ class _Writing:
             resting.add(self)
             await self._watch()
         resting.discard(self)
+        self._follower.rested()
         if self._pinging is not None and not self._over:
             await self._pinging.wait()  # two writes at a time are more than some servers can do
 

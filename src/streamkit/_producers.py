@@ -4,11 +4,13 @@ from __future__ import annotations
 
 __all__ = ("CLOSE_TIMEOUT", "IfExists", "Producers")
 
+import logging
+from collections.abc import Awaitable
 from dataclasses import replace
 from typing import Literal, TypeAlias, get_args
 from weakref import WeakValueDictionary
 
-from anyio import CancelScope, Lock, move_on_after, sleep
+from anyio import CancelScope, Lock, get_cancelled_exc_class, move_on_after, sleep
 from anyio.abc import TaskGroup
 
 from ._cursor import new_token
@@ -28,6 +30,9 @@ CLOSE_TIMEOUT = 6.0
 
 # How often a claim is made whose acknowledgement is lost. To make it twice changes nothing.
 CLAIM_ATTEMPTS = 4
+
+
+logger = logging.getLogger("streamkit")
 
 
 class Producers:
@@ -90,7 +95,8 @@ class Producers:
             pump.cancel(ServerStopping.code)
         with move_on_after(CLOSE_TIMEOUT):
             await self._ended()
-        for pump in list(self._pumps.values()):
+        for name, pump in list(self._pumps.items()):
+            logger.error("the end of the stream %s could not be written", name)
             pump.scope.cancel()
 
     async def _begin(
@@ -123,6 +129,8 @@ class Producers:
         self, tasks: TaskGroup, claim: Claim, head: Head, terms: Terms, produced: Produced
     ) -> Pump:
         old = self._pumps.get(claim.name)
+        if old is not None:
+            old.displace()
         tail = self._tails.feeding(claim.name)
         tail.feed(head, 0, [])
         pump = Pump(self._store, claim, tail, terms, intake=produced.intake, leave=produced.leave)
@@ -133,12 +141,12 @@ class Producers:
 
     async def _produce(self, old: Pump | None, pump: Pump, produced: Produced) -> None:
         if old is not None:
-            old.displace()
             with move_on_after(CLOSE_TIMEOUT):
                 await old.ended.wait()
         pump.ready.set()
         if produced.run is not None:
-            await produced.run()
+            with CancelScope(shield=True):  # `leave` cancels it
+                await _harmless(produced.run())
 
     async def _pumped(self, pump: Pump, produced: Produced) -> None:
         try:
@@ -159,3 +167,13 @@ class Producers:
         for pump in list(self._pumps.values()) if name is None else [self._pumps.get(name)]:
             if pump is not None and self._tasks is not None and pump.heard():
                 self._tasks.start_soon(pump.look_soon)
+
+
+async def _harmless(run: Awaitable[None]) -> None:
+    """Let nothing that a source or job does end the other streams; its own has been told."""
+    try:
+        await run
+    except get_cancelled_exc_class():
+        pass  # it cancelled itself
+    except SystemExit:
+        logger.exception("a job wanted to end the process")

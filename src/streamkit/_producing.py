@@ -12,12 +12,18 @@ import math
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from functools import partial
-from inspect import iscoroutine, iscoroutinefunction
+from inspect import (
+    isasyncgenfunction,
+    isawaitable,
+    iscoroutine,
+    iscoroutinefunction,
+    isgeneratorfunction,
+)
 from typing import Any, Protocol, cast
 
 from anyio import CapacityLimiter, Event, to_thread
 
-from ._errors import ServerStopping
+from ._errors import ServerStopping, SourceCancelled
 from ._format import Encoder
 from ._handover import Handover
 from ._inbox import Inbox
@@ -111,13 +117,15 @@ def fed_by_job(inbox: Inbox, job: Callable[[], object], *, awaited: bool) -> Pro
     hand = Handover()
 
     async def run() -> None:
-        error: Exception | None = None
-        await hand.feed(_running(job, awaited=awaited), _Lines())
+        error: Exception | None = SourceCancelled()
         try:
+            await hand.feed(_running(job, awaited=awaited), _Lines())
             await hand.take()
+            error = None
         except Exception as failure:  # noqa: BLE001 - it is how the stream ends
             error = failure
-        inbox.end(error)
+        finally:
+            inbox.end(error)
 
     return Produced(inbox, hand.leave, run)
 
@@ -127,7 +135,10 @@ async def _running(job: Callable[[], object], *, awaited: bool) -> AsyncGenerato
         await cast("Awaitable[object]", job())
     else:
         # Not the pool that all `def` endpoints share: a job may take hours.
-        await to_thread.run_sync(job, limiter=CapacityLimiter(math.inf), abandon_on_cancel=True)
+        limiter = CapacityLimiter(math.inf)
+        done = await to_thread.run_sync(job, limiter=limiter, abandon_on_cancel=True)
+        if isawaitable(done):  # a lambda that calls an `async def`
+            await done
     return
     yield  # type: ignore[unreachable]  # it makes this a generator, of nothing
 
@@ -152,4 +163,6 @@ def is_awaited(job: object) -> bool:
         if iscoroutine(job):
             job.close()  # or Python warns that it was never awaited
         raise TypeError("a job is a function that takes the stream: pass it, do not call it")
+    if isgeneratorfunction(job) or isasyncgenfunction(job):
+        raise TypeError("a job sends to its stream; to write what a generator yields, use start")
     return iscoroutinefunction(job) or iscoroutinefunction(type(job).__call__)

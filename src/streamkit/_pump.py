@@ -201,7 +201,8 @@ class Pump:
         elif landed:
             self._pending = self._pending[landed:] if landed < len(self._pending) else []
             self._held.add(self._seq + landed, self._size(batch))
-            self.tail.feed(head, self._seq, batch)  # not before: durable before delivered
+            if not self._displaced:  # or somebody else feeds it
+                self.tail.feed(head, self._seq, batch)  # not before: durable before delivered
             self._seq += landed
         self._obey(head)
 

@@ -250,11 +250,11 @@ class Streams:
         "open" means that its producer has not seen the wish yet. One that has ended stays as it is.
         """
         self._running()
+        pump = self._producers.get(name)
         head = await self._store.cancel(check_name(name), to_utf8(reason).decode())
         if head is None:
             raise UnknownStream(name)
-        pump = self._producers.get(name)
-        if pump is not None and head.cancel is not None:
+        if pump is not None and head.cancel is not None and head.life == pump.claim.life:
             pump.cancel(head.cancel)
         return head.state
 
@@ -268,8 +268,9 @@ class Streams:
     async def delete(self, name: str) -> None:
         """Forget a stream at once: its producer is stopped, and who comes back to it is told."""
         self._running()
+        pump = self._producers.get(name)
         await self._store.delete(check_name(name))
-        if pump := self._producers.get(name):
+        if pump is not None:
             pump.displace()
 
     def statistics(self) -> Statistics:

@@ -118,27 +118,36 @@ class Tails:
 
     def attach(self, name: str, head: Head) -> Tail:
         """Follow a stream whose head was just read; `detach` must come after it."""
+        self.saw(self._tail(name), head)
+        return self._join(name)
+
+    def attach_again(self, name: str, head: Head) -> Tail:
+        """Follow a stream whose head was read long ago."""
         tail = self._tail(name)
-        self.saw(tail, head)
-        tail.followers += 1
-        tail.visits += 1
-        self._forget_or_read(tail)
-        return tail
+        if tail.head is None:
+            self.saw(tail, head)
+        return self._join(name)
 
     def saw(self, tail: Tail, head: Head) -> None:
-        """Note a head that was just read, if it is of another claim than was known."""
-        known = tail.head
-        if tail.fed:
-            if known is None or (known.life, known.epoch) != (head.life, head.epoch):
-                self.on_bell(tail.name)  # its pump has to learn of it
+        """Note a head that was just read, if it is of a later claim than was known."""
+        if tail.head is not None and not tail.gone and not _is_later(head, tail.head):
             return
-        if known is None or tail.gone or (known.life, known.epoch) != (head.life, head.epoch):
+        if tail.fed:
+            self.on_bell(tail.name)  # its pump has to learn of it
+        else:
             tail.feed(head, head.tail, [])
 
     def detach(self, tail: Tail) -> None:
         """Follow it no more."""
         tail.followers -= 1
         self._forget_or_read(tail)
+
+    def _join(self, name: str) -> Tail:
+        tail = self._tail(name)
+        tail.followers += 1
+        tail.visits += 1
+        self._forget_or_read(tail)
+        return tail
 
     def _tail(self, name: str) -> Tail:
         tail = self._tails.get(name)
@@ -163,7 +172,7 @@ class Tails:
         with scope:
             while True:
                 tail.bell = Event()
-                after = tail.seq
+                known, after = tail.head, tail.seq
                 try:
                     page = await self.store.read(tail.name, after, PAGE)
                 except StoreAway:
@@ -174,8 +183,7 @@ class Tails:
                     tail.lose()
                     break
                 head, lines = page
-                known = tail.head
-                if after != tail.seq:
+                if tail.head is not known or tail.seq != after:
                     continue  # it was moved meanwhile, by who has seen another head
                 if known is None or (known.life, known.epoch) != (head.life, head.epoch):
                     tail.feed(head, head.tail, [])
@@ -203,14 +211,15 @@ class Tails:
                 with CancelScope() as self._listening:
                     async with self.store.bells() as bells:
                         self._ring(None)
-                        pauses = patience()
                         async for name in bells:
                             self._ring(name)
+                            pauses = patience()
             except StoreAway as error:
                 logger.warning("nothing is heard of the store: %s", error.why)
-                await sleep(next(pauses))
             finally:
                 self._listening = None
+            if self._wanted.is_set():  # or it is over because nobody wants to hear
+                await sleep(next(pauses))
 
     def _ring(self, name: str | None) -> None:
         for tail in list(self._tails.values()) if name is None else [self._tails.get(name)]:
@@ -242,3 +251,10 @@ class Tails:
             self._wanted = Event()
             if self._listening is not None:
                 self._listening.cancel()
+
+
+def _is_later(head: Head, known: Head) -> bool:
+    """Tell whether a head is of a later claim; two reads may overtake each other."""
+    if head.life == known.life:
+        return head.epoch > known.epoch
+    return head.started >= known.started
