@@ -53,12 +53,10 @@ async def answer_following(
     except StoreAway:
         if not (wish := _come_back(format.encoder())):
             raise
-        await client.start()
-        await client.write(wish + b"\n")
-        await client.finish()
+        await _say(client, wish + b"\n", timing.send_timeout)
         return True
     if follower is not None:
-        await _Writing(client, follower, timing.send_timeout).run()
+        await _Answer(client, follower, timing.send_timeout).run()
     return follower is not None
 
 
@@ -67,7 +65,17 @@ def _come_back(encoder: Encoder[Any]) -> bytes:
     return encoder.come_back(round(RETRY * uniform(1 - JITTER, 1 + JITTER)))  # noqa: S311
 
 
-class _Writing:
+async def _say(client: Client, data: bytes, send_timeout: float) -> None:
+    try:
+        with move_on_after(send_timeout):
+            await client.start()
+            await client.write(data)
+            await client.finish()
+    except GONE as error:
+        raise Left from error
+
+
+class _Answer:
     """One response while it is being written.
 
     While events come, a second task watches for the client that leaves. While none come there is
@@ -124,6 +132,8 @@ class _Writing:
 
     async def ping(self) -> None:
         """Send a keep-alive while it rests, in a task of its own."""
+        if self not in self._follower.bay.resting:
+            return  # an event has woken it in the meantime
         self._pinging = pinging = Event()
         try:
             with move_on_after(self.send_timeout) as waiting:
@@ -216,6 +226,8 @@ class _Writing:
         return last
 
     async def _put(self, data: bytes) -> None:
+        if not data:
+            return
         if self._begin:
             data, self._begin = self._begin + data, b""
         # A large page in parts: each has the whole time to arrive.

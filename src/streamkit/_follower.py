@@ -174,14 +174,15 @@ class Follower(ABC, Generic[V]):
 
     async def _page(self) -> V | None:
         """Read what is not here any more."""
-        tail = self._tail
+        tail, known = self._tail, self._tail.head
         try:
             page = await self.tails.store.read(tail.name, self._seq, PAGE)
         except StoreAway:
             await sleep(RETRY_PAUSE)
             return None
         if page is None:
-            tail.lose()
+            if tail.head is known:  # or it was started anew meanwhile
+                tail.lose()
             return None
         head, lines = page
         if not self._knows(head):

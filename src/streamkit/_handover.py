@@ -95,6 +95,8 @@ class Handover:
                 error = CleanupTimeout(CLOSE_TIMEOUT)
             elif not self.left:
                 error = None
+        except (get_cancelled_exc_class(), SystemExit):
+            pass  # of somebody else: we cancel by `leave`, and a source does not end the process
         except (Exception, BaseExceptionGroup) as raised:  # noqa: BLE001 - the taker raises it
             error = _the_one(raised)
         finally:

@@ -123,10 +123,10 @@ async def _status(store: Store, name: str, head: Head) -> Status:
     error = None
     if head.state == "error":
         page = await store.read(name, head.tail - 1, 1)
-        if page is not None and page.events:
+        # Unless its name was started again meanwhile.
+        if page is not None and page.head.life == head.life and page.events:
             facts = from_json(split_line(page.events[-1]).data)
-            if isinstance(facts, dict) and "code" in facts:  # or its name was started again
-                error = {"code": facts["code"], "message": facts["message"]}
+            error = {"code": facts["code"], "message": facts["message"]}
     return {
         "name": name,
         "state": head.state,

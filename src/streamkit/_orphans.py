@@ -45,6 +45,8 @@ async def sweep_for_ever(store: Store, pause: float) -> None:
             if not away:  # once, however long it is away
                 logger.warning("the store cannot be swept: %s", error.why)
             away = True
+        except Exception:  # a driver's own; it shall not end the streams of this process
+            logger.exception("the store cannot be swept")
 
 
 async def end_orphan(store: Store, name: str, head: Head) -> None:

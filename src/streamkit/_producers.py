@@ -5,12 +5,11 @@ from __future__ import annotations
 __all__ = ("CLOSE_TIMEOUT", "IfExists", "Producers")
 
 import logging
-from collections.abc import Awaitable
 from dataclasses import replace
 from typing import Literal, TypeAlias, get_args
 from weakref import WeakValueDictionary
 
-from anyio import CancelScope, Lock, get_cancelled_exc_class, move_on_after, sleep
+from anyio import CancelScope, Lock, move_on_after, sleep
 from anyio.abc import TaskGroup
 
 from ._cursor import new_token
@@ -131,7 +130,7 @@ class Producers:
         old = self._pumps.get(claim.name)
         if old is not None:
             old.displace()
-        tail = self._tails.feeding(claim.name)
+        tail = self._tails.feed_here(claim.name)
         tail.feed(head, 0, [])
         pump = Pump(self._store, claim, tail, terms, intake=produced.intake, leave=produced.leave)
         self._pumps[claim.name] = pump
@@ -145,8 +144,7 @@ class Producers:
                 await old.ended.wait()
         pump.ready.set()
         if produced.run is not None:
-            with CancelScope(shield=True):  # `leave` cancels it
-                await _harmless(produced.run())
+            await produced.run()
 
     async def _pumped(self, pump: Pump, produced: Produced) -> None:
         try:
@@ -156,7 +154,7 @@ class Producers:
             produced.leave()
             if self._pumps.get(pump.claim.name) is pump:  # and nobody has started it anew
                 del self._pumps[pump.claim.name]
-                self._tails.fed(pump.tail)
+                self._tails.feed_no_more(pump.tail)
 
     def _look_at_followers(self, now: float) -> None:
         for pump in list(self._pumps.values()):
@@ -167,13 +165,3 @@ class Producers:
         for pump in list(self._pumps.values()) if name is None else [self._pumps.get(name)]:
             if pump is not None and self._tasks is not None and pump.heard():
                 self._tasks.start_soon(pump.look_soon)
-
-
-async def _harmless(run: Awaitable[None]) -> None:
-    """Let nothing that a source or job does end the other streams; its own has been told."""
-    try:
-        await run
-    except get_cancelled_exc_class():
-        pass  # it cancelled itself
-    except SystemExit:
-        logger.exception("a job wanted to end the process")

@@ -6,22 +6,29 @@ up, and what it opened is closed with it.
 
 from __future__ import annotations
 
-__all__ = ("Intake", "NeverOpened", "Produced", "fed_by_job", "fed_by_source", "is_awaited")
+__all__ = (
+    "Intake",
+    "NeverOpened",
+    "Produced",
+    "SourceIntake",
+    "fed_by_job",
+    "fed_by_source",
+    "is_awaited",
+    "opened",
+)
 
-import math
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from inspect import (
     isasyncgenfunction,
-    isawaitable,
     iscoroutine,
     iscoroutinefunction,
     isgeneratorfunction,
 )
 from typing import Any, Protocol, cast
 
-from anyio import CapacityLimiter, Event, to_thread
+from anyio import Event
 
 from ._errors import ServerStopping, SourceCancelled
 from ._format import Encoder
@@ -119,7 +126,7 @@ def fed_by_job(inbox: Inbox, job: Callable[[], object], *, awaited: bool) -> Pro
     async def run() -> None:
         error: Exception | None = SourceCancelled()
         try:
-            await hand.feed(_running(job, awaited=awaited), _Lines())
+            await hand.feed(_awaiting(job) if awaited else _calling(job), _Lines())
             await hand.take()
             error = None
         except Exception as failure:  # noqa: BLE001 - it is how the stream ends
@@ -130,20 +137,22 @@ def fed_by_job(inbox: Inbox, job: Callable[[], object], *, awaited: bool) -> Pro
     return Produced(inbox, hand.leave, run)
 
 
-async def _running(job: Callable[[], object], *, awaited: bool) -> AsyncGenerator[object, None]:
-    if awaited:
-        await cast("Awaitable[object]", job())
-    else:
-        # Not the pool that all `def` endpoints share: a job may take hours.
-        limiter = CapacityLimiter(math.inf)
-        done = await to_thread.run_sync(job, limiter=limiter, abandon_on_cancel=True)
-        if isawaitable(done):  # a lambda that calls an `async def`
-            await done
+async def _awaiting(job: Callable[[], object]) -> AsyncGenerator[object, None]:
+    await cast("Awaitable[object]", job())
     return
     yield  # type: ignore[unreachable]  # it makes this a generator, of nothing
 
 
-async def entered(hand: Handover, ended: Event) -> None:
+def _calling(job: Callable[[], object]) -> Iterator[object]:
+    """Call a job; what is fed with a generator like this runs it in a thread of its own."""
+    done = job()
+    if iscoroutine(done):
+        done.close()  # or Python warns that it was never awaited
+        raise TypeError("a job of a plain function returned a coroutine; pass the async def itself")
+    yield from ()
+
+
+async def opened(hand: Handover, ended: Event) -> None:
     """Wait until a source was entered, or raise why it could not be, once its stream has ended."""
     try:
         await hand.opened.wait()

@@ -27,7 +27,7 @@ from ._json import to_utf8
 from ._names import check_name
 from ._orphans import sweep_for_ever
 from ._producers import CLOSE_TIMEOUT, IfExists, Producers
-from ._producing import Produced, entered, fed_by_job, fed_by_source, is_awaited
+from ._producing import Produced, fed_by_job, fed_by_source, is_awaited, opened
 from ._pump import MAX_BATCH_BYTES, MAX_BATCH_EVENTS, Pump
 from ._source import Source, check_source, close
 from ._store import Store
@@ -162,7 +162,7 @@ class Streams:
             if pump is None:
                 await close(source)
         if pump is not None:
-            await entered(hand, pump.ended)
+            await opened(hand, pump.ended)
         return self.follow(name)
 
     async def launch(

@@ -104,14 +104,14 @@ class Tails:
         """Return a tail if there is one."""
         return self._tails.get(name)
 
-    def feeding(self, name: str) -> Tail:
+    def feed_here(self, name: str) -> Tail:
         """Return a tail that a pump will feed."""
         tail = self._tail(name)
         tail.fed = True
         tail.stop_reading()
         return tail
 
-    def fed(self, tail: Tail) -> None:
+    def feed_no_more(self, tail: Tail) -> None:
         """Say that the pump will feed it no more."""
         tail.fed = False
         self._forget_or_read(tail)
@@ -136,6 +136,8 @@ class Tails:
             self.on_bell(tail.name)  # its pump has to learn of it
         else:
             tail.feed(head, head.tail, [])
+            if tail.followers:
+                self._forget_or_read(tail)
 
     def detach(self, tail: Tail) -> None:
         """Follow it no more."""
@@ -162,9 +164,23 @@ class Tails:
         if not tail.followers:
             del self._tails[tail.name]
             tail.stop_reading()
-        elif tail.reading is None and tail.last is None and self._tasks is not None:
+        elif (
+            tail.reading is None
+            and self._tasks is not None
+            and (tail.head is None or tail.head.state == "open")
+        ):
             tail.reading = CancelScope()
-            self._tasks.start_soon(self._read, tail, tail.reading)
+            self._tasks.start_soon(self._read_guarded, tail, tail.reading)
+
+    async def _read_guarded(self, tail: Tail, scope: CancelScope) -> None:
+        try:
+            await self._read(tail, scope)
+        except Exception:  # such as a line that nobody can read; it shall not end other streams
+            logger.exception("the stream %s cannot be read", tail.name)
+            tail.lose()
+        finally:
+            if tail.reading is scope:
+                tail.reading = None
 
     async def _read(self, tail: Tail, scope: CancelScope) -> None:
         """Feed a tail from the store until the stream has ended, or nobody follows."""
@@ -179,12 +195,12 @@ class Tails:
                     await sleep(next(pauses))
                     continue
                 pauses = patience()
+                if tail.head is not known or tail.seq != after:
+                    continue  # it was moved meanwhile, by who has seen another head
                 if page is None:
                     tail.lose()
                     break
                 head, lines = page
-                if tail.head is not known or tail.seq != after:
-                    continue  # it was moved meanwhile, by who has seen another head
                 if known is None or (known.life, known.epoch) != (head.life, head.epoch):
                     tail.feed(head, head.tail, [])
                 elif lines:
@@ -200,8 +216,6 @@ class Tails:
                     safety = MIN_SAFETY
                     continue
                 safety = min(1.5 * safety, MAX_SAFETY)
-        if tail.reading is scope:
-            tail.reading = None
 
     async def _listen(self) -> None:
         pauses = patience()
@@ -216,6 +230,8 @@ class Tails:
                             pauses = patience()
             except StoreAway as error:
                 logger.warning("nothing is heard of the store: %s", error.why)
+            except Exception:  # bells are hints: without them it takes longer
+                logger.exception("nothing is heard of the store")
             finally:
                 self._listening = None
             if self._wanted.is_set():  # or it is over because nobody wants to hear

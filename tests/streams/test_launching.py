@@ -9,7 +9,7 @@ from itertools import count
 from time import monotonic
 
 import pytest
-from anyio import fail_after, from_thread, sleep, sleep_forever
+from anyio import fail_after, sleep, sleep_forever
 from anyio.lowlevel import checkpoint
 
 from streamkit import Event as StreamEvent
@@ -230,10 +230,7 @@ async def test_a_held_progress_comes_out_though_the_job_says_nothing_more(
 
 @pytest.mark.slow  # 10,000 items
 async def test_send_nowait_refuses_what_there_is_no_room_for(streams: Streams) -> None:
-    def work(stream: Stream) -> None:
-        from_thread.run_sync(fill, stream)
-
-    def fill(stream: Stream) -> None:
+    async def work(stream: Stream) -> None:
         sent = 0
         with pytest.raises(Overflow, match="'a'"):
             for sent in range(20_000):
