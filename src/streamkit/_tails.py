@@ -77,6 +77,7 @@ class Tails:
     async def stop(self) -> None:
         """Have all followers go, and give up those clients that do not take it."""
         self.stopping = True
+        self._tasks = None  # nothing is read any more
         for tail in self._tails.values():
             tail.ring()
         with move_on_after(FAREWELL):

@@ -33,7 +33,7 @@ def draw(request: pytest.FixtureRequest) -> Random:
     return Random(number)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # not longer: other tests look for processes that are left
 def _workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     pair = Pair(tmp_path_factory.mktemp("chaos"))
     yield pair
