@@ -199,16 +199,27 @@ class _Answer:
             await self._pinging.wait()  # two writes at a time are more than some servers can do
 
     async def _write_all(self) -> None:
-        follower = self._follower
+        follower, take, write = self._follower, self._follower.take, self._client.write
         while True:
-            data = await follower.take()
+            data = await take()
             if not data:
                 if follower.pause == "idle":
                     return
                 if follower.pause == "ended":
                     break
                 data = follower.encoder.keep_alive
-            await self._put(data)
+            if self._begin or len(data) > MAX_WRITE:
+                await self._put(data)
+                continue
+            # What `_put` would do, here, because this is the path of each event to each client.
+            self.since = JUST_NOW
+            try:
+                await write(data)
+            except GONE as error:
+                raise Left from error
+            self.since = None
+            if self._gone:
+                raise Left
         await self._put(self._last())
         self._complete = True
 

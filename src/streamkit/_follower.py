@@ -138,7 +138,7 @@ class Follower(ABC, Generic[V]):
             self.pause = "ended"
         elif self._lost:
             return self._judge(self._head)
-        elif not self._knows(head):
+        elif head.epoch != self._head.epoch or head.life != self._head.life:
             if not self._is_old(head):
                 return self._judge(head)
         elif tail.seq > self._seq:
