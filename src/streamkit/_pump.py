@@ -286,8 +286,8 @@ class Pump:
             page = await self._store.read(self.claim.name, 0, 0)
             if page is not None and page.head.life == self.claim.life:
                 await self._store.delete(self.claim.name)
-        except StoreAway as error:
-            logger.warning("the name %s is taken until it expires: %s", self.claim.name, error.why)
+        except Exception as error:  # noqa: BLE001 - it concerns this name alone
+            logger.warning("the name %s is taken until it expires: %r", self.claim.name, error)
 
 
 class _ClaimLost(Exception):
