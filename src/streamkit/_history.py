@@ -84,11 +84,10 @@ async def history(store: Store, name: str, after: str, limit: int) -> History:
         raise UnknownStream(name) if cursor == START else ExpiredStream(name)
     told: list[HistoryEvent] = []
     if not is_valid(cursor, page.head):
-        told = [_told("reset", {"first": page.head.first})]
         page = await store.read(name, 0, limit)
         if page is None:
             raise ExpiredStream(name)
-        cursor = START
+        cursor, told = START, [_told("reset", {"first": page.head.first})]
     elif page.head.first > cursor.seq + 1:
         missed = page.head.first - 1 - cursor.seq
         told = [_told("gap", {"first": page.head.first, "missed": missed})]

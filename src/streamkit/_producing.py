@@ -21,9 +21,11 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iter
 from dataclasses import dataclass
 from functools import partial
 from inspect import (
+    isasyncgen,
     isasyncgenfunction,
     iscoroutine,
     iscoroutinefunction,
+    isgenerator,
     isgeneratorfunction,
 )
 from typing import Any, Protocol, cast
@@ -146,9 +148,12 @@ async def _awaiting(job: Callable[[], object]) -> AsyncGenerator[object, None]:
 def _calling(job: Callable[[], object]) -> Iterator[object]:
     """Call a job; what is fed with a generator like this runs it in a thread of its own."""
     done = job()
-    if iscoroutine(done):
-        done.close()  # or Python warns that it was never awaited
-        raise TypeError("a job of a plain function returned a coroutine; pass the async def itself")
+    if isgenerator(done) or isasyncgen(done) or iscoroutine(done):
+        if not isasyncgen(done):
+            done.close()  # or Python warns that it was never awaited
+        raise TypeError(
+            "a job that is a plain function returned what has not run: pass that itself"
+        )
     yield from ()
 
 

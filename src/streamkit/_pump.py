@@ -143,7 +143,7 @@ class Pump:
             self._leave()
         except Exception:
             logger.exception("the stream %s cannot be written", self.claim.name)
-            self.lost = Lost.GONE
+            self.lost = Lost.BROKEN
             self._leave()
         finally:
             self.ended.set()
