@@ -53,12 +53,10 @@ async def answer_following(
     except StoreAway:
         if not (wish := _come_back(format.encoder())):
             raise
-        await client.start()
-        await client.write(wish + b"\n")
-        await client.finish()
+        await _say(client, wish + b"\n", timing.send_timeout)
         return True
     if follower is not None:
-        await _Writing(client, follower, timing.send_timeout).run()
+        await _Answer(client, follower, timing.send_timeout).run()
     return follower is not None
 
 
@@ -67,7 +65,17 @@ def _come_back(encoder: Encoder[Any]) -> bytes:
     return encoder.come_back(round(RETRY * uniform(1 - JITTER, 1 + JITTER)))  # noqa: S311
 
 
-class _Writing:
+async def _say(client: Client, data: bytes, send_timeout: float) -> None:
+    try:
+        with move_on_after(send_timeout):
+            await client.start()
+            await client.write(data)
+            await client.finish()
+    except GONE as error:
+        raise Left from error
+
+
+class _Answer:
     """One response while it is being written.
 
     While events come, a second task watches for the client that leaves. While none come there is
@@ -124,6 +132,8 @@ class _Writing:
 
     async def ping(self) -> None:
         """Send a keep-alive while it rests, in a task of its own."""
+        if self not in self._follower.bay.resting:
+            return  # an event has woken it in the meantime
         self._pinging = pinging = Event()
         try:
             with move_on_after(self.send_timeout) as waiting:
@@ -184,20 +194,32 @@ class _Writing:
             resting.add(self)
             await self._watch()
         resting.discard(self)
+        self._follower.rested()
         if self._pinging is not None and not self._over:
             await self._pinging.wait()  # two writes at a time are more than some servers can do
 
     async def _write_all(self) -> None:
-        follower = self._follower
+        follower, take, write = self._follower, self._follower.take, self._client.write
         while True:
-            data = await follower.take()
+            data = await take()
             if not data:
                 if follower.pause == "idle":
                     return
                 if follower.pause == "ended":
                     break
                 data = follower.encoder.keep_alive
-            await self._put(data)
+            if self._begin or len(data) > MAX_WRITE:
+                await self._put(data)
+                continue
+            # What `_put` would do, here, because this is the path of each event to each client.
+            self.since = JUST_NOW
+            try:
+                await write(data)
+            except GONE as error:
+                raise Left from error
+            self.since = None
+            if self._gone:
+                raise Left
         await self._put(self._last())
         self._complete = True
 
@@ -215,6 +237,8 @@ class _Writing:
         return last
 
     async def _put(self, data: bytes) -> None:
+        if not data:
+            return
         if self._begin:
             data, self._begin = self._begin + data, b""
         # A large page in parts: each has the whole time to arrive.

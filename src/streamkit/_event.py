@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = ("RESERVED_TYPES", "Event", "Typed", "check_source_event", "decoded_event")
 
 from dataclasses import dataclass
+from math import isfinite
 from typing import ClassVar
 
 from ._errors import InvalidEvent, ReservedType
@@ -44,6 +45,8 @@ class Event:
             _check_type(type)
         if id:
             _check_id(id)
+        if time is not None and not isfinite(time):
+            raise InvalidEvent("time", str(time), "must be a finite number of seconds")
         _set_type(self, type)
         _set_data(self, data)
         _set_id(self, id)

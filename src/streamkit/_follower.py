@@ -90,6 +90,10 @@ class Follower(ABC, Generic[V]):
             else:
                 await event.wait()
 
+    def rested(self) -> None:
+        """Say that the keep-alives of a rest were sent."""
+        self._pings = self.bay.pings
+
     @property
     def waits(self) -> bool:
         """Tell whether `take` would have to wait."""
@@ -97,7 +101,7 @@ class Follower(ABC, Generic[V]):
         return (
             head is not None
             and not (tail.gone or self.tails.stopping or self._lost)
-            and self._knows(head)
+            and (self._knows(head) or self._is_old(head))
             and tail.seq <= self._seq
             and (head.state == "open" or self._seq < head.tail)
         )
@@ -116,7 +120,7 @@ class Follower(ABC, Generic[V]):
         """Follow again from the same place, after `leave()`."""
         if self._left:
             self._left = False
-            self._tail = self.tails.attach(self.name, self._head)
+            self._tail = self.tails.attach_again(self.name, self._head)
             self.bay = self._tail.bay(None)
             self.bay.places += 1
             self._pings = self.bay.pings
@@ -132,7 +136,9 @@ class Follower(ABC, Generic[V]):
         tail, head = self._tail, self._tail.head
         if head is None or tail.gone:
             self.pause = "ended"
-        elif self._lost or not self._knows(head):
+        elif self._lost:
+            return self._judge(self._head)
+        elif head.epoch != self._head.epoch or head.life != self._head.life:
             if not self._is_old(head):
                 return self._judge(head)
         elif tail.seq > self._seq:
@@ -168,14 +174,15 @@ class Follower(ABC, Generic[V]):
 
     async def _page(self) -> V | None:
         """Read what is not here any more."""
-        tail = self._tail
+        tail, known = self._tail, self._tail.head
         try:
             page = await self.tails.store.read(tail.name, self._seq, PAGE)
         except StoreAway:
             await sleep(RETRY_PAUSE)
             return None
         if page is None:
-            tail.lose()
+            if tail.head is known:  # or it was started anew meanwhile
+                tail.lose()
             return None
         head, lines = page
         if not self._knows(head):

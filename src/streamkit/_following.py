@@ -7,7 +7,10 @@ __all__ = ("Asked", "Following", "ended_badly")
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import suppress
+from threading import get_ident
 from typing import Any, NoReturn, TypedDict, cast
+
+from anyio.lowlevel import current_token
 
 from ._cursor import START, Cursor, is_valid, parse_cursor
 from ._errors import ServerStopping
@@ -28,6 +31,7 @@ from ._stream_errors import (
     UnknownStream,
 )
 from ._tails import Tails
+from ._worker import call_soon
 
 
 class Asked(TypedDict):
@@ -154,12 +158,17 @@ class _Reading(AsyncIterator[Event]):
 
     def __del__(self) -> None:
         # `break` out of `async for` closes nothing, and is what everybody writes.
-        if self._follower is not None:
+        if self._follower is None:
+            return
+        if get_ident() == self._thread:
             with suppress(RuntimeError):  # the event loop has ended before
                 self._follower.leave()
+        else:  # it may be collected anywhere
+            call_soon(self._token, self._follower.leave)
 
     async def _opened(self) -> EventFollower:
         register(self)
+        self._token, self._thread = current_token(), get_ident()
         self._follower = await self._following.reader()
         return self._follower
 

@@ -89,7 +89,7 @@ class Format(Generic[T_contra]):
     encoder: Callable[[], Encoder[T_contra]]
     shared: bool = False
     """Whether its encoder makes the same of a kept event whatever came before, so that an event is
-    encoded once for all who follow."""
+    encoded once for all who follow. Make such a format once, not for each request."""
 
     def __repr__(self) -> str:
         """Return the name under which it is imported."""

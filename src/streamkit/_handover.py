@@ -95,8 +95,14 @@ class Handover:
                 error = CleanupTimeout(CLOSE_TIMEOUT)
             elif not self.left:
                 error = None
+        except (get_cancelled_exc_class(), SystemExit):
+            pass  # of somebody else: we cancel by `leave`, and a source does not end the process
         except (Exception, BaseExceptionGroup) as raised:  # noqa: BLE001 - the taker raises it
             error = _the_one(raised)
+            mixed = isinstance(error, BaseExceptionGroup) and not isinstance(error, Exception)
+            if mixed and raised.split(KeyboardInterrupt)[0] is None:  # type: ignore[union-attr]
+                error = SourceCancelled()  # of somebody else, as above
+                error.__cause__ = raised
         finally:
             failed = isinstance(error, Exception) and not isinstance(error, SourceCancelled)
             if self.left and failed:

@@ -13,6 +13,7 @@ from ._lifecycle import STEPS, State
 from ._store import Head, Page, Store
 from ._stream_errors import ExpiredStream, UnknownStream
 from ._tail import ids
+from ._tails import PAGE
 
 
 class Status(TypedDict):
@@ -63,11 +64,11 @@ async def statuses(store: Store, prefix: str, state: str, after: str, limit: int
         raise ValueError(f"a state is one of {', '.join(STEPS)}, not {state!r}")
     found: list[Status] = []
     while len(found) < limit:
-        heads = await store.names(prefix, after, limit)
+        heads = await store.names(prefix, after, PAGE)
         for name, head in heads:
             if state in ("", head.state) and len(found) < limit:
                 found.append(await _status(store, name, head))
-        if len(heads) < limit:
+        if len(heads) < PAGE:
             break
         after = heads[-1][0]
     return found
@@ -81,15 +82,16 @@ async def history(store: Store, name: str, after: str, limit: int) -> History:
     page = await store.read(name, cursor.seq, limit)
     if page is None:
         raise UnknownStream(name) if cursor == START else ExpiredStream(name)
+    told: list[HistoryEvent] = []
     if not is_valid(cursor, page.head):
-        first = page.head.first
-        page = await store.read(name, first - 1, limit) or page
-        return _history(page, first - 1, [_told("reset", {"first": first})])
-    missed = page.head.first - 1 - cursor.seq
-    if missed > 0:
-        gap = _told("gap", {"first": page.head.first, "missed": missed})
-        return _history(page, page.head.first - 1, [gap])
-    return _history(page, cursor.seq, [])
+        page = await store.read(name, 0, limit)
+        if page is None:
+            raise ExpiredStream(name)
+        cursor, told = START, [_told("reset", {"first": page.head.first})]
+    elif page.head.first > cursor.seq + 1:
+        missed = page.head.first - 1 - cursor.seq
+        told = [_told("gap", {"first": page.head.first, "missed": missed})]
+    return _history(page, max(cursor.seq, page.head.first - 1), told)
 
 
 def _history(page: Page, after: int, events: list[HistoryEvent]) -> History:
@@ -120,7 +122,8 @@ async def _status(store: Store, name: str, head: Head) -> Status:
     error = None
     if head.state == "error":
         page = await store.read(name, head.tail - 1, 1)
-        if page is not None and page.events:
+        # Unless its name was started again meanwhile.
+        if page is not None and page.head.life == head.life and page.events:
             facts = from_json(split_line(page.events[-1]).data)
             error = {"code": facts["code"], "message": facts["message"]}
     return {

@@ -11,7 +11,7 @@ from time import monotonic
 from anyio import Event, move_on_after
 from anyio.lowlevel import checkpoint, current_token
 
-from ._errors import SourceCancelled
+from ._errors import ItemRefused, SourceCancelled
 from ._handover import MAX_TURN
 from ._kept import kept_line
 from ._source import feeding_now
@@ -22,6 +22,9 @@ from .logs import LogRecord, ProgressTracker
 # What may wait while the store does not keep up, or is away. A line of a log has about 200 bytes.
 MAX_ITEMS = 10_000
 MAX_BYTES = 16 << 20
+
+# What is left, in characters, of a log message that is too large for one event.
+CUT_MESSAGE = 100_000
 
 
 class Inbox:
@@ -52,7 +55,11 @@ class Inbox:
 
     def log(self, record: LogRecord) -> None:
         """Add a record, from any thread; without room it is counted, after the end left out."""
-        line = kept_line(record)
+        try:
+            line = kept_line(record)
+        except ItemRefused:  # it is too large; to log shall never fail
+            cut = record.message[:CUT_MESSAGE] + " …"
+            line = kept_line(LogRecord(cut, record.level, timestamp=record.timestamp))
         with suppress(StreamEnded):  # a record that comes too late shall not break who wrote it
             if not self._add(line):
                 with self._lock:

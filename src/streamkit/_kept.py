@@ -17,10 +17,14 @@ from ._errors import ItemRefused
 from ._event import RESERVED_TYPES, Event, Typed, check_source_event
 from ._json import from_json, to_json
 from ._lines import Line
+from ._stream_errors import CursorLost
 
 # As much as a reader of event streams takes by default. Everything that waits is bounded in bytes,
 # and one event is the least that can wait.
 MAX_EVENT_BYTES = 1 << 20
+
+# What a text says where events are missing.
+GAP_TEXT = "--- {missed} events are no longer kept ---\n"
 
 # Lists, numbers and models take the long way; a dict is what most sources yield.
 _DICT = b'{"type":"message","kind":"json","time":%.3f,"data":%b}'
@@ -33,7 +37,10 @@ def kept_line(item: object) -> bytes:
         return _checked(_DICT % (time(), to_json(item)))
     kind = "json"
     event: Event | None
-    if isinstance(item, Typed):
+    if isinstance(item, KeptEvent):  # of another stream
+        check_source_event(item)
+        kind, event = item.kind, item
+    elif isinstance(item, Typed):
         kind, event = item.kind, item.to_kept()
         if event is None:
             return b""
@@ -96,7 +103,9 @@ class KeptEvent(Event, Typed):
         return self.text
 
     def to_text(self) -> str:
-        """Return what `as_text` writes."""
+        """Return what `as_text` writes; a reset raises `CursorLost`, it has no words for that."""
+        if self.type == "reset":
+            raise CursorLost
         return self.text
 
     def to_event(self) -> Event:
@@ -131,7 +140,9 @@ def make_kept(
     """Make one; the type of a gap or a reset is allowed here."""
     event = KeptEvent(type, data, id=id, time=time)
     object.__setattr__(event, "kind", kind)
-    object.__setattr__(event, "text", "" if type in RESERVED_TYPES else text)
+    if type in RESERVED_TYPES:
+        text = GAP_TEXT.format(missed=data["missed"]) if type == "gap" else ""  # type: ignore[index]
+    object.__setattr__(event, "text", text)
     return event
 
 

@@ -7,7 +7,7 @@ __all__ = ("end_orphan", "sweep_for_ever")
 import logging
 from random import uniform
 
-from anyio import current_time, sleep
+from anyio import sleep
 
 from ._cursor import new_token
 from ._kept import last_line
@@ -27,25 +27,26 @@ PATIENCE = 2.0
 async def sweep_for_ever(store: Store, pause: float) -> None:
     """Sweep every so many seconds; several processes do it at different times.
 
-    A producer can only be called dead when it could have told that it lives. So after a time in
-    which this process did not run, or the store was away, the next sweep ends nothing.
+    A producer is dead when it is silent though it could speak: not when the store was away, or the
+    whole machine slept. So those whose lease has passed are looked at a second time, a while later.
     """
-    doubtful = False
+    away = False
     while True:
-        wanted = max(pause, PATIENCE) if doubtful else pause * uniform(0.8, 1)  # noqa: S311
-        began = current_time()
-        await sleep(wanted)
-        late = current_time() - began > 2 * wanted
+        await sleep(pause * uniform(0.6, 0.8))  # noqa: S311 - jitter is no secret
         try:
-            lapsed = await store.sweep()
-            if not late:
+            if lapsed := await store.sweep():
+                await sleep(PATIENCE if away else pause / 5)
+                still = {name for name, _ in await store.sweep()}
                 for name, head in lapsed:
-                    await end_orphan(store, name, head)
-            doubtful = late
+                    if name in still:
+                        await end_orphan(store, name, head)
+            away = False
         except StoreAway as error:
-            if not doubtful:  # once, however long it is away
+            if not away:  # once, however long it is away
                 logger.warning("the store cannot be swept: %s", error.why)
-            doubtful = True
+            away = True
+        except Exception:  # a driver's own; it shall not end the streams of this process
+            logger.exception("the store cannot be swept")
 
 
 async def end_orphan(store: Store, name: str, head: Head) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = ("CLOSE_TIMEOUT", "IfExists", "Producers")
 
+import logging
 from dataclasses import replace
 from typing import Literal, TypeAlias, get_args
 from weakref import WeakValueDictionary
@@ -28,6 +29,9 @@ CLOSE_TIMEOUT = 6.0
 
 # How often a claim is made whose acknowledgement is lost. To make it twice changes nothing.
 CLAIM_ATTEMPTS = 4
+
+
+logger = logging.getLogger("streamkit")
 
 
 class Producers:
@@ -90,7 +94,8 @@ class Producers:
             pump.cancel(ServerStopping.code)
         with move_on_after(CLOSE_TIMEOUT):
             await self._ended()
-        for pump in list(self._pumps.values()):
+        for name, pump in list(self._pumps.items()):
+            logger.error("the end of the stream %s could not be written", name)
             pump.scope.cancel()
 
     async def _begin(
@@ -123,7 +128,9 @@ class Producers:
         self, tasks: TaskGroup, claim: Claim, head: Head, terms: Terms, produced: Produced
     ) -> Pump:
         old = self._pumps.get(claim.name)
-        tail = self._tails.feeding(claim.name)
+        if old is not None:
+            old.displace()
+        tail = self._tails.feed_here(claim.name)
         tail.feed(head, 0, [])
         pump = Pump(self._store, claim, tail, terms, intake=produced.intake, leave=produced.leave)
         self._pumps[claim.name] = pump
@@ -133,7 +140,6 @@ class Producers:
 
     async def _produce(self, old: Pump | None, pump: Pump, produced: Produced) -> None:
         if old is not None:
-            old.displace()
             with move_on_after(CLOSE_TIMEOUT):
                 await old.ended.wait()
         pump.ready.set()
@@ -148,7 +154,7 @@ class Producers:
             produced.leave()
             if self._pumps.get(pump.claim.name) is pump:  # and nobody has started it anew
                 del self._pumps[pump.claim.name]
-                self._tails.fed(pump.tail)
+                self._tails.feed_no_more(pump.tail)
 
     def _look_at_followers(self, now: float) -> None:
         for pump in list(self._pumps.values()):

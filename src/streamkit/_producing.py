@@ -6,18 +6,33 @@ up, and what it opened is closed with it.
 
 from __future__ import annotations
 
-__all__ = ("Intake", "NeverOpened", "Produced", "fed_by_job", "fed_by_source", "is_awaited")
+__all__ = (
+    "Intake",
+    "NeverOpened",
+    "Produced",
+    "SourceIntake",
+    "fed_by_job",
+    "fed_by_source",
+    "is_awaited",
+    "opened",
+)
 
-import math
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from inspect import iscoroutine, iscoroutinefunction
+from inspect import (
+    isasyncgen,
+    isasyncgenfunction,
+    iscoroutine,
+    iscoroutinefunction,
+    isgenerator,
+    isgeneratorfunction,
+)
 from typing import Any, Protocol, cast
 
-from anyio import CapacityLimiter, Event, to_thread
+from anyio import Event
 
-from ._errors import ServerStopping
+from ._errors import ServerStopping, SourceCancelled
 from ._format import Encoder
 from ._handover import Handover
 from ._inbox import Inbox
@@ -111,28 +126,38 @@ def fed_by_job(inbox: Inbox, job: Callable[[], object], *, awaited: bool) -> Pro
     hand = Handover()
 
     async def run() -> None:
-        error: Exception | None = None
-        await hand.feed(_running(job, awaited=awaited), _Lines())
+        error: Exception | None = SourceCancelled()
         try:
+            await hand.feed(_awaiting(job) if awaited else _calling(job), _Lines())
             await hand.take()
+            error = None
         except Exception as failure:  # noqa: BLE001 - it is how the stream ends
             error = failure
-        inbox.end(error)
+        finally:
+            inbox.end(error)
 
     return Produced(inbox, hand.leave, run)
 
 
-async def _running(job: Callable[[], object], *, awaited: bool) -> AsyncGenerator[object, None]:
-    if awaited:
-        await cast("Awaitable[object]", job())
-    else:
-        # Not the pool that all `def` endpoints share: a job may take hours.
-        await to_thread.run_sync(job, limiter=CapacityLimiter(math.inf), abandon_on_cancel=True)
+async def _awaiting(job: Callable[[], object]) -> AsyncGenerator[object, None]:
+    await cast("Awaitable[object]", job())
     return
     yield  # type: ignore[unreachable]  # it makes this a generator, of nothing
 
 
-async def entered(hand: Handover, ended: Event) -> None:
+def _calling(job: Callable[[], object]) -> Iterator[object]:
+    """Call a job; what is fed with a generator like this runs it in a thread of its own."""
+    done = job()
+    if isgenerator(done) or isasyncgen(done) or iscoroutine(done):
+        if not isasyncgen(done):
+            done.close()  # or Python warns that it was never awaited
+        raise TypeError(
+            "a job that is a plain function returned what has not run: pass that itself"
+        )
+    yield from ()
+
+
+async def opened(hand: Handover, ended: Event) -> None:
     """Wait until a source was entered, or raise why it could not be, once its stream has ended."""
     try:
         await hand.opened.wait()
@@ -152,4 +177,6 @@ def is_awaited(job: object) -> bool:
         if iscoroutine(job):
             job.close()  # or Python warns that it was never awaited
         raise TypeError("a job is a function that takes the stream: pass it, do not call it")
+    if isgeneratorfunction(job) or isasyncgenfunction(job):
+        raise TypeError("a job sends to its stream; to write what a generator yields, use start")
     return iscoroutinefunction(job) or iscoroutinefunction(type(job).__call__)

@@ -37,7 +37,7 @@ FOLLOWERS_PER_TURN = 64
 MAX_TURNS = 8
 
 # How soon a cancellation from another process is seen by a stream that is silent.
-LOOK_PAUSE = 0.05
+LOOK_PAUSE = 0.2
 
 
 class Pump:
@@ -122,8 +122,8 @@ class Pump:
         """Look at the head: somebody may wish the stream cancelled, or have taken it."""
         try:
             page = await self._store.read(self.claim.name, 0, 0)
-        except StoreAway:
-            return  # the next append will tell
+        except Exception:  # noqa: BLE001 - the next append will tell
+            return
         self._obey(None if page is None else page.head)
 
     async def run(self) -> None:
@@ -143,7 +143,7 @@ class Pump:
             self._leave()
         except Exception:
             logger.exception("the stream %s cannot be written", self.claim.name)
-            self.lost = Lost.GONE
+            self.lost = Lost.BROKEN
             self._leave()
         finally:
             self.ended.set()
@@ -193,35 +193,31 @@ class Pump:
         self._pending.append(last_line(last_event(self._close, **facts)))
 
     async def _write(self) -> None:
-        batch = self._batch()
+        batch, size = self._batch()
         close = self._close if len(batch) == len(self._pending) else None
-        head, landed = await self._appended(batch, close)
+        head, landed = await self._appended(batch, size, close)
         if landed < 0:
             self._write_again(head, -landed)
         elif landed:
             self._pending = self._pending[landed:] if landed < len(self._pending) else []
-            self._held.add(self._seq + landed, self._size(batch))
-            self.tail.feed(head, self._seq, batch)  # not before: durable before delivered
+            self._held.add(self._seq + landed, size)
+            if not self._displaced:  # or somebody else feeds it
+                self.tail.feed(head, self._seq, batch)  # not before: durable before delivered
             self._seq += landed
         self._obey(head)
 
-    def _batch(self) -> list[bytes]:
-        pending = self._pending
-        if len(pending) <= MAX_BATCH_EVENTS and self._size(pending) <= MAX_BATCH_BYTES:
-            return pending
-        size, count = 0, 0
-        for line in pending[:MAX_BATCH_EVENTS]:
+    def _batch(self) -> tuple[list[bytes], int]:
+        """Return what one append may hold of what is pending, and its bytes."""
+        pending, size = self._pending, 0
+        for count, line in enumerate(pending):
+            if count == MAX_BATCH_EVENTS or (count and size + len(line) > MAX_BATCH_BYTES):
+                return pending[:count], size
             size += len(line)
-            if size > MAX_BATCH_BYTES and count:
-                break
-            count += 1
-        return pending[:count]
+        return pending, size
 
-    @staticmethod
-    def _size(lines: list[bytes]) -> int:
-        return sum(map(len, lines))
-
-    async def _appended(self, batch: list[bytes], close: Ended | None) -> tuple[Head, int]:
+    async def _appended(
+        self, batch: list[bytes], size: int, close: Ended | None
+    ) -> tuple[Head, int]:
         """Append, however often it takes; return the head, and how many events are there now."""
         pauses, away = patience(), False
         while True:
@@ -232,7 +228,7 @@ class Pump:
                     self._seq,
                     batch,
                     close=close,
-                    forget=self._held.forget(self._seq + len(batch), self._size(batch)),
+                    forget=self._held.forget(self._seq + len(batch), size),
                 )
                 self._acknowledged = self._begun
                 landed = verdict(self.claim, head, self._seq)
@@ -290,8 +286,8 @@ class Pump:
             page = await self._store.read(self.claim.name, 0, 0)
             if page is not None and page.head.life == self.claim.life:
                 await self._store.delete(self.claim.name)
-        except StoreAway as error:
-            logger.warning("the name %s is taken until it expires: %s", self.claim.name, error.why)
+        except Exception as error:  # noqa: BLE001 - it concerns this name alone
+            logger.warning("the name %s is taken until it expires: %r", self.claim.name, error)
 
 
 class _ClaimLost(Exception):

@@ -159,6 +159,7 @@ class Lost(Enum):
     REPLACED = "its name was started again"
     FENCED = "another process has taken it over"
     ROLLED_BACK = "its store forgot the claim itself"
+    BROKEN = "its store failed"
 
 
 def verdict(claim: Claim, head: Head | None, expected: int) -> int | Lost:

@@ -27,7 +27,7 @@ from ._json import to_utf8
 from ._names import check_name
 from ._orphans import sweep_for_ever
 from ._producers import CLOSE_TIMEOUT, IfExists, Producers
-from ._producing import Produced, entered, fed_by_job, fed_by_source, is_awaited
+from ._producing import Produced, fed_by_job, fed_by_source, is_awaited, opened
 from ._pump import MAX_BATCH_BYTES, MAX_BATCH_EVENTS, Pump
 from ._source import Source, check_source, close
 from ._store import Store
@@ -162,7 +162,7 @@ class Streams:
             if pump is None:
                 await close(source)
         if pump is not None:
-            await entered(hand, pump.ended)
+            await opened(hand, pump.ended)
         return self.follow(name)
 
     async def launch(
@@ -250,11 +250,11 @@ class Streams:
         "open" means that its producer has not seen the wish yet. One that has ended stays as it is.
         """
         self._running()
+        pump = self._producers.get(name)
         head = await self._store.cancel(check_name(name), to_utf8(reason).decode())
         if head is None:
             raise UnknownStream(name)
-        pump = self._producers.get(name)
-        if pump is not None and head.cancel is not None:
+        if pump is not None and head.cancel is not None and head.life == pump.claim.life:
             pump.cancel(head.cancel)
         return head.state
 
@@ -268,8 +268,9 @@ class Streams:
     async def delete(self, name: str) -> None:
         """Forget a stream at once: its producer is stopped, and who comes back to it is told."""
         self._running()
+        pump = self._producers.get(name)
         await self._store.delete(check_name(name))
-        if pump := self._producers.get(name):
+        if pump is not None:
             pump.displace()
 
     def statistics(self) -> Statistics:

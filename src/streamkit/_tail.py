@@ -101,7 +101,6 @@ class Tail:
             self._restart(after)  # or the store had forgotten events, and somebody wrote others
         if after < self.seq:
             lines = lines[self.seq - after :]
-            after = min(self.seq, after + len(lines))
         elif after > self.seq:
             self._restart(after)
         self.head = head

@@ -77,6 +77,7 @@ class Tails:
     async def stop(self) -> None:
         """Have all followers go, and give up those clients that do not take it."""
         self.stopping = True
+        self._tasks = None  # nothing is read any more
         for tail in self._tails.values():
             tail.ring()
         with move_on_after(FAREWELL):
@@ -104,41 +105,52 @@ class Tails:
         """Return a tail if there is one."""
         return self._tails.get(name)
 
-    def feeding(self, name: str) -> Tail:
+    def feed_here(self, name: str) -> Tail:
         """Return a tail that a pump will feed."""
         tail = self._tail(name)
         tail.fed = True
         tail.stop_reading()
         return tail
 
-    def fed(self, tail: Tail) -> None:
+    def feed_no_more(self, tail: Tail) -> None:
         """Say that the pump will feed it no more."""
         tail.fed = False
         self._forget_or_read(tail)
 
     def attach(self, name: str, head: Head) -> Tail:
         """Follow a stream whose head was just read; `detach` must come after it."""
+        self.saw(self._tail(name), head)
+        return self._join(name)
+
+    def attach_again(self, name: str, head: Head) -> Tail:
+        """Follow a stream whose head was read long ago."""
         tail = self._tail(name)
-        self.saw(tail, head)
-        tail.followers += 1
-        tail.visits += 1
-        self._forget_or_read(tail)
-        return tail
+        if tail.head is None:
+            self.saw(tail, head)
+        return self._join(name)
 
     def saw(self, tail: Tail, head: Head) -> None:
-        """Note a head that was just read, if it is of another claim than was known."""
-        known = tail.head
-        if tail.fed:
-            if known is None or (known.life, known.epoch) != (head.life, head.epoch):
-                self.on_bell(tail.name)  # its pump has to learn of it
+        """Note a head that was just read, if it is of a later claim than was known."""
+        if tail.head is not None and not tail.gone and not _is_later(head, tail.head):
             return
-        if known is None or tail.gone or (known.life, known.epoch) != (head.life, head.epoch):
+        if tail.fed:
+            self.on_bell(tail.name)  # its pump has to learn of it
+        else:
             tail.feed(head, head.tail, [])
+            if tail.followers:
+                self._forget_or_read(tail)
 
     def detach(self, tail: Tail) -> None:
         """Follow it no more."""
         tail.followers -= 1
         self._forget_or_read(tail)
+
+    def _join(self, name: str) -> Tail:
+        tail = self._tail(name)
+        tail.followers += 1
+        tail.visits += 1
+        self._forget_or_read(tail)
+        return tail
 
     def _tail(self, name: str) -> Tail:
         tail = self._tails.get(name)
@@ -153,9 +165,23 @@ class Tails:
         if not tail.followers:
             del self._tails[tail.name]
             tail.stop_reading()
-        elif tail.reading is None and tail.last is None and self._tasks is not None:
+        elif (
+            tail.reading is None
+            and self._tasks is not None
+            and (tail.head is None or tail.head.state == "open")
+        ):
             tail.reading = CancelScope()
-            self._tasks.start_soon(self._read, tail, tail.reading)
+            self._tasks.start_soon(self._read_guarded, tail, tail.reading)
+
+    async def _read_guarded(self, tail: Tail, scope: CancelScope) -> None:
+        try:
+            await self._read(tail, scope)
+        except Exception:  # such as a line that nobody can read; it shall not end other streams
+            logger.exception("the stream %s cannot be read", tail.name)
+            tail.lose()
+        finally:
+            if tail.reading is scope:
+                tail.reading = None
 
     async def _read(self, tail: Tail, scope: CancelScope) -> None:
         """Feed a tail from the store until the stream has ended, or nobody follows."""
@@ -163,20 +189,19 @@ class Tails:
         with scope:
             while True:
                 tail.bell = Event()
-                after = tail.seq
+                known, after = tail.head, tail.seq
                 try:
                     page = await self.store.read(tail.name, after, PAGE)
                 except StoreAway:
                     await sleep(next(pauses))
                     continue
                 pauses = patience()
+                if tail.head is not known or tail.seq != after:
+                    continue  # it was moved meanwhile, by who has seen another head
                 if page is None:
                     tail.lose()
                     break
                 head, lines = page
-                known = tail.head
-                if after != tail.seq:
-                    continue  # it was moved meanwhile, by who has seen another head
                 if known is None or (known.life, known.epoch) != (head.life, head.epoch):
                     tail.feed(head, head.tail, [])
                 elif lines:
@@ -192,8 +217,6 @@ class Tails:
                     safety = MIN_SAFETY
                     continue
                 safety = min(1.5 * safety, MAX_SAFETY)
-        if tail.reading is scope:
-            tail.reading = None
 
     async def _listen(self) -> None:
         pauses = patience()
@@ -203,14 +226,17 @@ class Tails:
                 with CancelScope() as self._listening:
                     async with self.store.bells() as bells:
                         self._ring(None)
-                        pauses = patience()
                         async for name in bells:
                             self._ring(name)
+                            pauses = patience()
             except StoreAway as error:
                 logger.warning("nothing is heard of the store: %s", error.why)
-                await sleep(next(pauses))
+            except Exception:  # bells are hints: without them it takes longer
+                logger.exception("nothing is heard of the store")
             finally:
                 self._listening = None
+            if self._wanted.is_set():  # or it is over because nobody wants to hear
+                await sleep(next(pauses))
 
     def _ring(self, name: str | None) -> None:
         for tail in list(self._tails.values()) if name is None else [self._tails.get(name)]:
@@ -242,3 +268,10 @@ class Tails:
             self._wanted = Event()
             if self._listening is not None:
                 self._listening.cancel()
+
+
+def _is_later(head: Head, known: Head) -> bool:
+    """Tell whether a head is of a later claim; two reads may overtake each other."""
+    if head.life == known.life:
+        return head.epoch > known.epoch
+    return head.started >= known.started

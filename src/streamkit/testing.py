@@ -14,10 +14,10 @@ from typing import Self, TypeVar, TypeVarTuple
 from anyio import sleep
 from anyio.lowlevel import checkpoint
 
-from ._checking import StoreBroken, compare
 from ._lifecycle import Ended
 from ._store import Claim, Head, Over, Page, Store
-from ._store_rules import RULES, Broken
+from ._store_kit.checking import StoreBroken, compare
+from ._store_kit.rules import RULES, Broken
 from ._stream_errors import StoreAway
 from .sinks.memory import MemoryStore
 

@@ -19,7 +19,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from streamkit import StreamkitError
 from streamkit._format import Format
@@ -27,6 +27,8 @@ from streamkit.adapters import aiohttp as aiohttp_adapter
 from streamkit.adapters import fastapi as fastapi_adapter
 from streamkit.adapters import starlette as starlette_adapter
 
+from . import _cleaning  # noqa: F401 - it adds to the table
+from ._loop import Loop
 from ._run import Run, get_run, where
 from ._scenarios import FORMATS, SCENARIOS, Scenario
 
@@ -35,6 +37,8 @@ RUN = "run"
 # The header that asks an endpoint not to read the body of the request.
 LEAVE_BODY = "leave-body"
 METHODS = ["GET", "HEAD", "POST"]
+# More than the buffers of a connection take.
+LARGE = "x" * (16 << 20)
 
 
 Endpoint: TypeAlias = Callable[[Scenario, Format[Any]], Any]
@@ -46,12 +50,16 @@ def _routes(endpoint: Endpoint) -> Iterator[tuple[str, Any]]:
             yield f"/{prefix}/{name}", endpoint(scenario, format)
 
 
-def starlette_app() -> ASGIApp:
+def starlette_app(loop: Loop) -> ASGIApp:
     """Serve the table by Starlette, also under two kinds of middleware."""
     routes = [Route(path, made, methods=METHODS) for path, made in _routes(_on_starlette)]
-    routes += [Route("/plain", _plain), Route("/plain-in-thread", _plain_in_thread)]
+    routes += [
+        Route("/plain", _plain),
+        Route("/plain-in-thread", _plain_in_thread),
+        Route("/large", _large),
+    ]
     handlers: Any = {StreamkitError: starlette_adapter.error_response}
-    return _with_middleware(Starlette(routes=routes, exception_handlers=handlers))
+    return _with_middleware(Starlette(routes=routes, exception_handlers=handlers), loop)
 
 
 def _on_starlette(scenario: Scenario, format: Format[Any]) -> Callable[[Request], Awaitable[Any]]:
@@ -66,6 +74,7 @@ def _on_starlette(scenario: Scenario, format: Format[Any]) -> Callable[[Request]
             format,
             background=BackgroundTask(run.notes.append, "after"),
             **scenario.options,
+            **run.options,
         )
 
     return endpoint
@@ -75,19 +84,24 @@ async def _plain(request: Request) -> Response:
     return PlainTextResponse("plain")
 
 
+async def _large(request: Request) -> Response:
+    return PlainTextResponse(LARGE)
+
+
 def _plain_in_thread(request: Request) -> Response:
     return PlainTextResponse("plain")
 
 
-def fastapi_app() -> ASGIApp:
+def fastapi_app(loop: Loop) -> ASGIApp:
     """Serve the table by FastAPI, also under two kinds of middleware."""
     app = FastAPI()
     for path, endpoint in _routes(_on_fastapi):
         app.api_route(path, methods=METHODS)(endpoint)
     app.get("/plain")(_plain)
     app.get("/plain-in-thread")(_plain_in_thread)
+    app.get("/large")(_large)
     app.add_exception_handler(StreamkitError, fastapi_adapter.error_response)
-    return _with_middleware(app)
+    return _with_middleware(app, loop)
 
 
 async def _run_of(request: fastapi.Request) -> AsyncIterator[Run]:
@@ -111,12 +125,13 @@ def _on_fastapi(scenario: Scenario, format: Format[Any]) -> Callable[..., Awaita
             format,
             background=BackgroundTask(run.notes.append, "after"),
             **scenario.options,
+            **run.options,
         )
 
     return endpoint
 
 
-def _with_middleware(app: ASGIApp) -> ASGIApp:
+def _with_middleware(app: ASGIApp, loop: Loop) -> ASGIApp:
     async def passed_on(request: Request, call_next: RequestResponseEndpoint) -> Response:
         return await call_next(request)
 
@@ -126,9 +141,25 @@ def _with_middleware(app: ASGIApp) -> ASGIApp:
             "/under-two-bases", BaseHTTPMiddleware(BaseHTTPMiddleware(app, passed_on), passed_on)
         ),
         Mount("/under-gzip", GZipMiddleware(app)),
+        Mount("/under-faulty", _Faulty(app)),
         Mount("/", app),
     ]
-    return _Watched(Starlette(routes=mounts))
+    return _Watched(Starlette(routes=mounts, lifespan=loop.running))
+
+
+class _Faulty:
+    """Fail where a comment is sent, as middleware with a mistake in it does."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def checked(message: Message) -> None:
+            if message.get("body") == b": keep-alive\n\n":
+                raise RuntimeError("this middleware does not like comments")
+            await send(message)
+
+        await self._app(scope, receive, checked)
 
 
 class _Watched:
@@ -145,13 +176,20 @@ class _Watched:
                 get_run(dict(scope["headers"])[RUN.encode()].decode()).over.set()
 
 
-def aiohttp_app() -> web.Application:
+def aiohttp_app(loop: Loop) -> web.Application:
     """Serve the table by aiohttp."""
     app = web.Application(middlewares=[_watched, aiohttp_adapter.error_response])
+
+    async def running(app: web.Application) -> AsyncIterator[None]:
+        async with loop.running():
+            yield
+
+    app.cleanup_ctx.append(running)
     for path, handler in _routes(_on_aiohttp):
         app.router.add_route("*", path, handler)
     app.router.add_get("/plain", _plain_on_aiohttp)
     app.router.add_get("/plain-in-thread", _plain_in_thread_on_aiohttp)
+    app.router.add_get("/large", _large_on_aiohttp)
     return app
 
 
@@ -166,7 +204,7 @@ def _on_aiohttp(
         where.set("in the endpoint")
         try:
             return await aiohttp_adapter.respond(
-                request, scenario.source(run), format, **scenario.options
+                request, scenario.source(run), format, **scenario.options, **run.options
             )
         finally:
             run.notes.append("after")
@@ -176,6 +214,10 @@ def _on_aiohttp(
 
 async def _plain_on_aiohttp(request: web.Request) -> web.Response:
     return web.Response(text="plain")
+
+
+async def _large_on_aiohttp(request: web.Request) -> web.Response:
+    return web.Response(text=LARGE)
 
 
 async def _plain_in_thread_on_aiohttp(request: web.Request) -> web.Response:

@@ -16,6 +16,7 @@ from time import monotonic, sleep
 import pytest
 
 from ._log import Log
+from ._loop import Loop
 from ._run import Run, new_run
 from ._servers import Variant
 
@@ -97,9 +98,10 @@ WAYS = pytest.mark.parametrize(
 class Server:
     """One running server, as one test sees it."""
 
-    def __init__(self, variant: Variant, port: int, log: Log) -> None:
+    def __init__(self, variant: Variant, port: int, log: Log, loop: Loop) -> None:
         self.variant = variant
         self.log = log
+        self.loop = loop
         self._port = port
         self._exchanges: list[Exchange] = []
 
@@ -111,10 +113,11 @@ class Server:
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
         after: Exchange | None = None,
+        run: Run | None = None,
     ) -> Exchange:
         """Send a request, on a new connection or on that of an exchange that is complete."""
         connection = after.connection if after else self._connect()
-        run = new_run()
+        run = run or new_run()
         connection.request(method, path, body, {"run": run.id, **(headers or {})})
         exchange = Exchange(connection, run)
         self._exchanges.append(exchange)

@@ -61,6 +61,10 @@ class Run:
         """What the framework raises for a 403."""
         self.given: Any = None
         """What a scenario made that the test wants to see, such as a file."""
+        self.source: Callable[[], Any] = lambda: None
+        """What makes the source of the scenario `given`."""
+        self.options: dict[str, Any] = {}
+        """What its response is told."""
         self._gate = _Gate()
         self._thread_gate = Semaphore(0)
 

@@ -1,29 +1,41 @@
 """The one table of sources that every application serves, under each format.
 
-A scenario `live` becomes the routes `/sse/live`, `/text/live` and `/bytes/live`.
+A scenario `live` becomes the routes `/sse/live`, `/text/live` and so on.
 """
 
 from __future__ import annotations
 
 __all__ = ("FORMATS", "SCENARIOS", "Scenario")
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from tempfile import TemporaryFile
 from threading import get_ident
 from time import monotonic
 from typing import Any
 
-from anyio import Lock, get_current_task, move_on_after, sleep, sleep_forever, to_thread
+from anyio import sleep, sleep_forever
 from multidict import CIMultiDict
 
-from streamkit import EventTooLarge, as_bytes, as_sse, as_text, step
+from streamkit import (
+    EventTooLarge,
+    as_bytes,
+    as_event_jsonl,
+    as_jsonl,
+    as_sse,
+    as_text,
+)
 from streamkit._format import Format
 
 from ._run import Run, where
 
-FORMATS: dict[str, Format[Any]] = {"sse": as_sse, "text": as_text, "bytes": as_bytes}
+FORMATS: dict[str, Format[Any]] = {
+    "sse": as_sse,
+    "text": as_text,
+    "bytes": as_bytes,
+    "jsonl": as_jsonl,
+    "event-jsonl": as_event_jsonl,
+}
 
 SECRET = "the password is hunter2"
 BLOCK = "x" * 65536
@@ -106,6 +118,12 @@ def file(run: Run) -> Any:
     run.given.write(b"".join(number.to_bytes(4) for number in range(200_000)))
     run.given.seek(0)
     return run.given
+
+
+@scenario()
+def given(run: Run) -> Any:
+    """What the test itself brings, such as a stream that it follows."""
+    return run.source()
 
 
 # Sources that are silent or busy.
@@ -242,75 +260,3 @@ for _name, _make in {
     "none": lambda run: None,
 }.items():
     SCENARIOS[f"no-source-but-{_name}"] = Scenario(_make, {})
-
-
-# Sources with something to clean up.
-
-
-@scenario()
-async def cleanup_that_awaits(run: Run) -> AsyncIterator[str]:
-    with run.watched():
-        try:
-            yield "one"
-            await sleep_forever()
-        finally:
-            await _clean_up(run)
-
-
-@scenario()
-async def cleanup_that_awaits_in_a_flood(run: Run) -> AsyncIterator[str]:
-    with run.watched():
-        try:
-            while True:
-                yield BLOCK
-        finally:
-            await _clean_up(run)
-
-
-async def _clean_up(run: Run) -> None:
-    async with Lock():
-        await to_thread.run_sync(run.notes.append, "thread")
-    with move_on_after(5):
-        await sleep(0.01)
-        run.notes.append("slept")
-    with move_on_after(0.01):
-        await sleep_forever()
-    run.notes.append("cleaned")
-
-
-@step
-async def _library_source(run: Run) -> AsyncGenerator[str, None]:
-    run.notes.append(get_current_task().id)
-    with run.watched():
-        try:
-            yield "one"
-            await run.turn()
-            yield "two"
-            await sleep_forever()
-        finally:
-            run.notes.append(get_current_task().id)
-
-
-@scenario()
-async def plain_step(run: Run) -> AsyncIterator[str]:
-    async for word in _library_source(run):
-        yield word.upper()
-
-
-@scenario()
-def two_steps(run: Run) -> Any:
-    return _starred(_starred(_library_source(run)))
-
-
-@step
-async def _starred(words: AsyncIterator[str]) -> AsyncGenerator[str, None]:
-    async for word in words:
-        yield f"*{word}"
-
-
-@scenario()
-@asynccontextmanager
-async def context_manager(run: Run) -> AsyncIterator[AsyncIterator[str]]:
-    with run.watched():
-        run.given = Run("inside")
-        yield live(run.given)

@@ -25,6 +25,7 @@ from hypercorn.trio import serve
 from starlette.types import ASGIApp
 
 from ._apps import aiohttp_app, fastapi_app, starlette_app
+from ._loop import Loop
 
 # Above hypercorn's 3 s of grace, which it takes when a connection is left open.
 STOP_TIMEOUT = 10.0
@@ -35,8 +36,8 @@ class Variant:
     """One server with one application."""
 
     name: str
-    run: Callable[[], AbstractContextManager[int]]
-    """Run the server while the block lasts; gives the port."""
+    run: Callable[[Loop], AbstractContextManager[int]]
+    """Run the server while the block lasts; gives the port. Its application runs in the loop."""
     framework: Literal["starlette", "fastapi", "aiohttp"]
     failure_log: str
     """What the server itself logs of an exception that leaves the application."""
@@ -46,14 +47,15 @@ class Variant:
 
 @contextmanager
 def _uvicorn(
-    app: Callable[[], ASGIApp],
+    app: Callable[[Loop], ASGIApp],
     http: Literal["httptools", "h11"],
-    loop: Literal["uvloop", "asyncio"],
+    runner: Literal["uvloop", "asyncio"],
+    loop: Loop,
 ) -> Iterator[int]:
     # Connections wait in the listener's queue until the server accepts them: there is nothing
     # to wait for before the first request.
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        config = uvicorn.Config(app(), http=http, loop=loop, lifespan="off", log_config=None)
+        config = uvicorn.Config(app(loop), http=http, loop=runner, lifespan="on", log_config=None)
         server = uvicorn.Server(config)
         with _in_thread(partial(server.run, [listener])):
             try:
@@ -63,7 +65,7 @@ def _uvicorn(
 
 
 @contextmanager
-def _hypercorn_on_trio(app: Callable[[], ASGIApp]) -> Iterator[int]:
+def _hypercorn_on_trio(app: Callable[[Loop], ASGIApp], loop: Loop) -> Iterator[int]:
     ready: SimpleQueue[tuple[int, Callable[[], None]]] = SimpleQueue()
 
     async def main() -> None:
@@ -73,7 +75,7 @@ def _hypercorn_on_trio(app: Callable[[], ASGIApp]) -> Iterator[int]:
         stop = trio.Event()
         async with trio.open_nursery() as nursery:
             # It has types of its own for what passes between server and application.
-            served = partial(serve, cast("Any", app()), config, shutdown_trigger=stop.wait)
+            served = partial(serve, cast("Any", app(loop)), config, shutdown_trigger=stop.wait)
             binds = await nursery.start(served)
             ready.put((_port(binds[0]), _from_thread(stop.set, current_token())))
 
@@ -86,12 +88,12 @@ def _hypercorn_on_trio(app: Callable[[], ASGIApp]) -> Iterator[int]:
 
 
 @contextmanager
-def _aiohttp(*, handler_cancellation: bool) -> Iterator[int]:
+def _aiohttp(loop: Loop, *, handler_cancellation: bool) -> Iterator[int]:
     ready: SimpleQueue[tuple[int, Callable[[], None]]] = SimpleQueue()
 
     async def main() -> None:
         runner = web.AppRunner(
-            aiohttp_app(), handler_cancellation=handler_cancellation, access_log=None
+            aiohttp_app(loop), handler_cancellation=handler_cancellation, access_log=None
         )
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()

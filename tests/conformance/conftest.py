@@ -10,8 +10,13 @@ from collections.abc import Iterator
 import pytest
 import uvloop
 
+from streamkit import _tails
+
+from ._away import Away
 from ._client import Server, eventually, open_files
+from ._followed import Followed, open_streams
 from ._log import Log
+from ._loop import Loop
 from ._servers import VARIANTS, Variant
 
 
@@ -25,17 +30,21 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture(scope="package")
-def running(request: pytest.FixtureRequest) -> Iterator[tuple[Variant, int, Log]]:
+def running(request: pytest.FixtureRequest) -> Iterator[tuple[Variant, int, Log, Loop]]:
     """Run one server while the tests with it last."""
     variant: Variant = request.param
-    log = Log()
+    log, loop = Log(), Loop()
     logging.getLogger().addHandler(log)
     # libuv opens a pipe with its first loop, for all that will follow in this process.
     uvloop.new_event_loop().close()
     threads, files = set(_threads()), open_files()
     try:
-        with variant.run() as port:
-            yield variant, port, log
+        with pytest.MonkeyPatch.context() as patch:
+            # What the clock of all followers does once a second need not be waited for so long.
+            patch.setattr(_tails, "TICK", 0.02)
+            with variant.run(loop) as port:
+                loop.wait_until_running()
+                yield variant, port, log, loop
     finally:
         logging.getLogger().removeHandler(log)
     gc.collect()
@@ -45,7 +54,7 @@ def running(request: pytest.FixtureRequest) -> Iterator[tuple[Variant, int, Log]
 
 
 @pytest.fixture
-def server(running: tuple[Variant, int, Log]) -> Iterator[Server]:
+def server(running: tuple[Variant, int, Log, Loop]) -> Iterator[Server]:
     """Return a server; each source of the test must end closed, each logged error expected."""
     server = Server(*running)
     yield server
@@ -57,6 +66,41 @@ def server(running: tuple[Variant, int, Log]) -> Iterator[Server]:
 def asgi_server(server: Server) -> Server:
     """Return a server with ASGI middleware."""
     return server
+
+
+@pytest.fixture
+def followed(server: Server) -> Iterator[Followed]:
+    """Return the streams of the application; nobody may follow and nothing run at the end."""
+    followed = Followed(server, server.loop.streams)
+    yield followed
+    followed.close()
+
+
+@pytest.fixture
+def elsewhere(server: Server) -> Iterator[Followed]:
+    """Return the same streams as another worker has them; it writes none."""
+    elsewhere = Followed(server, server.loop.elsewhere)
+    yield elsewhere
+    elsewhere.close()
+
+
+@pytest.fixture
+def store(server: Server) -> Away:
+    return Away()
+
+
+@pytest.fixture
+def here(server: Server, store: Away) -> Iterator[Followed]:
+    """The streams of a store that may be away, as the worker has them that writes them."""
+    with open_streams(server, store) as followed:
+        yield followed
+
+
+@pytest.fixture
+def there(server: Server, store: Away) -> Iterator[Followed]:
+    """The same as another worker has them."""
+    with open_streams(server, store) as followed:
+        yield followed
 
 
 def _threads() -> list[threading.Thread]:

@@ -12,10 +12,10 @@ from typing import cast
 import pytest
 from anyio.lowlevel import checkpoint
 
-from streamkit import _store_rules
 from streamkit._errors import StreamkitError
 from streamkit._lifecycle import Ended
 from streamkit._store import Claim, Head, Over, Page, Store
+from streamkit._store_kit import rules
 from streamkit.sinks.memory import MemoryStore
 from streamkit.testing import StoreBroken, check_store
 
@@ -382,7 +382,7 @@ def maker(kind: type[MemoryStore]) -> Callable[[], AbstractAsyncContextManager[S
 async def test_a_planted_fault_is_found(
     fault: type[MemoryStore], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_store_rules, "_PATIENCE", 0.2)
+    monkeypatch.setattr(rules, "_PATIENCE", 0.2)
     with pytest.raises(StoreBroken, match=FAULTS[fault]) as caught:
         await check_store(maker(fault))
     assert isinstance(caught.value, StreamkitError)

@@ -10,8 +10,8 @@ from typing import Self, cast
 import pytest
 from anyio import create_task_group, fail_after, wait_all_tasks_blocked
 
-from streamkit import _store_rules
 from streamkit._store import Head, Store
+from streamkit._store_kit import rules
 from streamkit._stream_errors import StoreAway
 from streamkit.sinks.memory import MemoryStore
 from streamkit.testing import FaultyStore, StoreBroken, check_store
@@ -158,7 +158,7 @@ async def test_a_store_without_any_bell_is_found_out(monkeypatch: pytest.MonkeyP
     async def make_store() -> AsyncIterator[Store]:
         yield FaultyStore(MemoryStore(), random=Random(1), hints=0.0)
 
-    monkeypatch.setattr(_store_rules, "_PATIENCE", 0.05)
+    monkeypatch.setattr(rules, "_PATIENCE", 0.05)
     with pytest.raises(StoreBroken, match="ring for everyone who listens"):
         await check_store(make_store)
 

@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from streamkit import _sqlite
 from streamkit._errors import UsageError
-from streamkit._sqlite import Link
+from streamkit._sqlite_store import file
+from streamkit._sqlite_store.file import Link
 from streamkit._store import Store
 from streamkit._stream_errors import StoreAway, UnusableFile
 from streamkit.sinks.sqlite import SQLiteStore
@@ -128,16 +128,16 @@ async def test_what_is_no_database_or_has_no_folder_is_a_store_that_is_away(path
 async def test_another_process_may_make_the_tables_at_the_same_time(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    patiently = _sqlite.patiently
+    patiently = file.patiently
 
     def be_late(connection: Connection, statement: str, deadline: float) -> None:
         if statement == "BEGIN IMMEDIATE":
             monkeypatch.undo()
-            for made in _sqlite.SCHEMA.split(";\n"):
+            for made in file.SCHEMA.split(";\n"):
                 sql(path, made)
         patiently(connection, statement, deadline)
 
-    monkeypatch.setattr(_sqlite, "patiently", be_late)
+    monkeypatch.setattr(file, "patiently", be_late)
     async with SQLiteStore(path) as store:
         assert await store.claim(claim_of(), "nothing") is not None
 

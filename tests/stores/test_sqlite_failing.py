@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from anyio import create_task_group, wait_all_tasks_blocked
 
-from streamkit import _sqlite_threads
-from streamkit._sqlite_log import Changes
+from streamkit._sqlite_store import threads
+from streamkit._sqlite_store.log import Changes
 from streamkit._store import Head, Lost, verdict
 from streamkit._stream_errors import StoreAway
 from streamkit.sinks.sqlite import SQLiteStore
@@ -38,7 +38,7 @@ def locked(path: Path) -> Iterator[None]:
 async def test_who_stops_inside_a_transaction_does_not_keep_others_waiting_for_ever(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_sqlite_threads, "PATIENCE", 0.02)
+    monkeypatch.setattr(threads, "PATIENCE", 0.02)
     async with SQLiteStore(path) as store:
         await store.claim(claim_of(), "nothing")
         with locked(path):

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from anyio import create_task_group, move_on_after, wait_all_tasks_blocked
 
-from streamkit import _sqlite_log
-from streamkit._sqlite_log import TOP
+from streamkit._sqlite_store import log as sqlite_log
+from streamkit._sqlite_store.log import TOP
 from streamkit._store import Head
 from streamkit.sinks.sqlite import SQLiteStore
 
@@ -116,7 +116,7 @@ async def test_a_page_does_not_read_what_it_does_not_hold(path: Path) -> None:
 async def test_a_page_of_large_batches_is_short(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_sqlite_log, "PAGE_BYTES", 100)
+    monkeypatch.setattr(sqlite_log, "PAGE_BYTES", 100)
     lines = [b"x" * 60 for _ in range(9)]
     async with SQLiteStore(path) as store:
         await store.claim(claim_of(), "nothing")
@@ -149,8 +149,8 @@ async def test_forgetting_removes_the_batches_that_are_wholly_below(path: Path) 
 async def test_what_was_removed_is_gone_at_once_and_its_bytes_with_the_sweep(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_sqlite_log, "SLICE", 3)
-    monkeypatch.setattr(_sqlite_log, "GIVE_BACK", 2)
+    monkeypatch.setattr(sqlite_log, "SLICE", 3)
+    monkeypatch.setattr(sqlite_log, "GIVE_BACK", 2)
     async with SQLiteStore(path) as store:
         for name in "abcdefgh":
             claim = claim_of(name, keep=0 if name < "f" else None)
@@ -176,7 +176,7 @@ async def test_what_was_removed_is_gone_at_once_and_its_bytes_with_the_sweep(
 async def test_the_number_of_a_change_is_never_given_twice(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_sqlite_log, "GONE_SECONDS", -1)
+    monkeypatch.setattr(sqlite_log, "GONE_SECONDS", -1)
     tops = []
     async with SQLiteStore(path) as store:
         for _ in range(3):

@@ -16,7 +16,7 @@ from streamkit.sinks.sqlite import SQLiteStore
 
 @pytest.fixture(params=["memory", "sqlite"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    """Return an empty store; the power does not fail in a test, so it need not wait for the disk."""
+    """Return an empty store; no power fails in a test, so it need not wait for the disk."""
     if request.param == "memory":
         return MemoryStore()
     return SQLiteStore(tmp_path / "streams.db", synchronous="normal")

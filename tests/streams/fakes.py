@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+)
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
@@ -13,7 +20,8 @@ from anyio.lowlevel import checkpoint
 from streamkit import Event as StreamEvent
 from streamkit import Following, Format, Store, Stream, Streams, as_event_jsonl
 from streamkit._follower import FrameFollower
-from streamkit._store import Claim
+from streamkit._store import Claim, Head, Over
+from streamkit.testing import FaultyStore
 
 SOON = 10.0
 
@@ -42,6 +50,12 @@ async def read(following: Following, count: int = -1) -> list[StreamEvent]:
             if len(found) == count:
                 break
     return found
+
+
+async def collect(following: AsyncIterable[StreamEvent], found: list[StreamEvent]) -> None:
+    """Add all events to a list, which others see meanwhile, and which stays when this fails."""
+    async for event in following:
+        found.append(event)  # noqa: PERF401 - or nobody would see it grow
 
 
 def data(events: list[StreamEvent]) -> list[object]:
@@ -99,7 +113,7 @@ async def eventually(condition: Callable[[], object], *, within: float = SOON) -
             await sleep(0.001)
 
 
-async def at_once(*calls: Callable[[], Awaitable[object]]) -> None:
+async def at_once(*calls: Callable[[], Coroutine[Any, Any, object]]) -> None:
     """Make calls side by side, within a bound."""
     with fail_after(SOON):
         async with create_task_group() as tasks:
@@ -173,3 +187,10 @@ def held(store: Store) -> tuple[Held, Store]:
     """Return a store that can be held, and the same for who wants a `Store`."""
     made = Held(store)
     return made, cast(Store, made)
+
+
+class BadDay(FaultyStore):
+    """One on which names can be claimed: a start that cannot raises, and is not tried here."""
+
+    async def claim(self, claim: Claim, over: Over) -> Head | None:
+        return await self._store.claim(claim, over)

@@ -9,11 +9,12 @@ import pytest
 from anyio import create_task_group, current_time, fail_after, sleep
 from anyio.lowlevel import checkpoint
 
-from streamkit import MemoryStore, Store, StreamCancelled, Streams, UnknownStream
+from streamkit import Event as StreamEvent
+from streamkit import Following, MemoryStore, Store, StreamCancelled, Streams, UnknownStream
 from streamkit.testing import FaultyStore
 
 from ..fakes import Fountain, jumping_clock
-from .fakes import at_once, data, eventually, held, last_type, numbers, read
+from .fakes import at_once, collect, data, eventually, held, last_type, numbers, read
 
 
 async def test_a_cancelled_stream_closes_its_source_and_tells_the_reason(
@@ -113,11 +114,10 @@ async def test_items_before_the_cancellation_are_kept() -> None:
             await gate.is_held("append")
             await streams.cancel("a")
             gate.release("append")
-        got = []
+        got: list[StreamEvent] = []
         with pytest.raises(StreamCancelled):
-            async for event in following:
-                got.append(event.data)
-    assert got == ["x", "y", "z"]
+            await collect(following, got)
+    assert data(got) == ["x", "y", "z"]
 
 
 async def quick_ticks() -> AsyncGenerator[int, None]:
@@ -128,6 +128,7 @@ async def quick_ticks() -> AsyncGenerator[int, None]:
         await sleep(1)
 
 
+@pytest.mark.slow  # a thousand ticks
 @jumping_clock()
 async def test_leaving_is_not_cancelling(clocked: MemoryStore) -> None:
     async with Streams(clocked, drain=0) as streams:
@@ -138,6 +139,7 @@ async def test_leaving_is_not_cancelling(clocked: MemoryStore) -> None:
         assert data(await read(following, 1000)) == list(range(1000))
 
 
+@pytest.mark.slow  # thousands of looks at the clock
 @jumping_clock()
 async def test_a_stream_that_nobody_follows_is_cancelled_after_the_grace_if_so_wished(
     clocked: MemoryStore,
@@ -148,7 +150,7 @@ async def test_a_stream_that_nobody_follows_is_cancelled_after_the_grace_if_so_w
         with fail_after(200):
             async with create_task_group() as tasks:
                 tasks.start_soon(sleep, 50)
-                assert len(await collected(following, until=50)) >= 49  # somebody follows
+                assert len(await collected_until(following, until=50)) >= 49  # somebody follows
         left = current_time()
         await eventually(lambda: streams.statistics().producers == 1, within=30)
         assert 9 <= current_time() - left <= 13
@@ -157,9 +159,9 @@ async def test_a_stream_that_nobody_follows_is_cancelled_after_the_grace_if_so_w
         assert (await streams.status("b"))["active"]
 
 
-async def collected(following: object, until: float) -> list[object]:
-    found = []
-    async for event in following:  # type: ignore[attr-defined]
+async def collected_until(following: Following, until: float) -> list[StreamEvent]:
+    found: list[StreamEvent] = []
+    async for event in following:
         found.append(event)
         if current_time() >= until:
             break
@@ -171,7 +173,7 @@ async def test_who_comes_back_within_the_grace_finds_it_running(clocked: MemoryS
     async with Streams(clocked, drain=0, on_leave="cancel", grace=10) as streams:
         following = await streams.start("a", quick_ticks())
         for _ in range(5):
-            await collected(following, until=current_time() + 3)
+            await collected_until(following, until=current_time() + 3)
             await sleep(8)
             assert (await streams.status("a"))["active"]
         await sleep(13)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 from dataclasses import replace
 from random import Random
 from typing import Any
@@ -13,19 +14,23 @@ from anyio import Event, create_task_group, fail_after, sleep
 from anyio.lowlevel import checkpoint
 
 from streamkit import Event as StreamEvent
-from streamkit import MemoryStore, StoreAway, StreamExists, Streams
-from streamkit._store import Claim, Head, Over
-from streamkit.testing import FaultyStore
+from streamkit import MemoryStore, StoreAway, StreamExists, StreamOrphaned, Streams
+from streamkit._store import Head
 
 from ..fakes import Fountain, jumping_clock
-from .fakes import claim_of, data, eventually, held, last_type, line, numbers, numbers_of, read
-
-class BadDay(FaultyStore):
-    """One on which names can be claimed: a start that cannot raises, and is not tried here."""
-
-    async def claim(self, claim: Claim, over: Over) -> Head | None:
-        return await self._store.claim(claim, over)
-
+from .fakes import (
+    BadDay,
+    claim_of,
+    collect,
+    data,
+    eventually,
+    held,
+    last_type,
+    line,
+    numbers,
+    numbers_of,
+    read,
+)
 
 DAYS = [
     pytest.param({"lost_acks": 0.3}, id="lost answers"),
@@ -38,9 +43,7 @@ DAYS = [
 @pytest.mark.slow  # a store that is away is asked again after 50 ms
 @pytest.mark.parametrize("faults", DAYS)
 @pytest.mark.parametrize("first", [0, 5])
-async def test_on_a_bad_day_each_event_is_there_once_and_in_order(
-    faults: Any, first: int
-) -> None:
+async def test_on_a_bad_day_each_event_is_there_once_and_in_order(faults: Any, first: int) -> None:
     async def run(number: int) -> None:
         store = MemoryStore()
         faulty = BadDay(store, random=Random(number), **faults)
@@ -64,8 +67,7 @@ async def retried(streams: Streams) -> list[StreamEvent]:
     found: list[StreamEvent] = []
     while True:
         try:
-            async for event in streams.follow("a", found[-1].id if found else ""):
-                found.append(event)
+            await collect(streams.follow("a", found[-1].id if found else ""), found)
         except StoreAway:
             continue
         return found
@@ -81,7 +83,7 @@ async def test_a_claim_whose_answer_is_lost_is_made_again() -> None:
             raise StoreAway("the answer was lost")
         return head
 
-    store.claim = lossy  # type: ignore[method-assign]
+    store.claim = lossy  # type: ignore[method-assign, assignment]
     async with Streams(store, drain=0) as streams:
         assert data(await read(await streams.start("a", numbers(2)))) == ["1", "2"]
         with pytest.raises(StreamExists):
@@ -154,8 +156,7 @@ async def test_a_store_that_forgot_its_tail_gets_the_same_bytes_again(
         readings: list[list[StreamEvent]] = [[] for _ in range(4)]
 
         async def follow(here: Streams, into: list[StreamEvent]) -> None:
-            async for event in here.follow("a"):
-                into.append(event)
+            await collect(here.follow("a"), into)
 
         with fail_after(10):
             async with create_task_group() as tasks:
@@ -195,8 +196,7 @@ async def test_a_store_that_forgot_its_tail_and_lost_its_producer_makes_nobody_s
 
         async def follow() -> None:
             try:
-                async for event in streams.follow("a"):
-                    got.append(event)
+                await collect(streams.follow("a"), got)
             except Exception as error:
                 ended.append(type(error).__name__)
 
@@ -216,12 +216,9 @@ async def test_a_store_that_forgot_its_tail_and_lost_its_producer_makes_nobody_s
 
 
 async def read_to_the_end(streams: Streams, after: str) -> list[StreamEvent]:
-    found = []
-    try:
-        async for event in streams.follow("a", after):
-            found.append(event)
-    except Exception:
-        pass
+    found: list[StreamEvent] = []
+    with suppress(StreamOrphaned):
+        await collect(streams.follow("a", after), found)
     return found
 
 
@@ -241,8 +238,7 @@ async def test_a_producer_whose_claim_was_rolled_back_claims_again_and_goes_on(
     async with Streams(clocked, drain=0, lease=3, sweep=1000) as streams:
 
         async def follow() -> None:
-            async for event in streams.follow("a"):
-                got.append(event)
+            await collect(streams.follow("a"), got)
 
         await streams.start("a", source())
         async with create_task_group() as tasks:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from random import Random
 
 import pytest
-from anyio import create_task_group, fail_after, wait_all_tasks_blocked
+from anyio import create_task_group, fail_after, sleep
 from anyio.lowlevel import checkpoint
 
 from streamkit import (
     Event,
     ExpiredStream,
     Following,
+    Format,
     InvalidCursor,
     MemoryStore,
     Store,
@@ -26,8 +27,19 @@ from streamkit import (
 )
 from streamkit.testing import FaultyStore
 
-from ..fakes import Fountain, upper
-from .fakes import answered, at_once, body, data, eventually, numbers, numbers_of, read, rest
+from ..fakes import Fountain, jumping_clock, upper
+from .fakes import (
+    answered,
+    at_once,
+    body,
+    collect,
+    data,
+    eventually,
+    held,
+    numbers,
+    read,
+    rest,
+)
 
 
 async def events_of(streams: Streams, count: int) -> list[Event]:
@@ -45,19 +57,19 @@ async def test_a_follower_that_comes_back_gets_exactly_what_it_missed(streams: S
 
 @pytest.mark.parametrize("format", [as_sse, as_text, as_event_jsonl], ids=str)
 async def test_what_a_response_missed_are_the_same_bytes(
-    streams: Streams, format: object
+    streams: Streams, format: Format[object]
 ) -> None:
     events = await events_of(streams, 20)
-    assert format in (as_sse, as_text, as_event_jsonl)
-    parts = [await body(streams.follow("a"), format)]  # type: ignore[arg-type]
+    parts = [await body(streams.follow("a"), format)]
     for event in events:
-        follower = await answered(streams.follow("a"), format, last_event_id=event.id)  # type: ignore[arg-type]
+        follower = await answered(streams.follow("a"), format, last_event_id=event.id)
         parts.append(await rest(follower))
         assert parts[0].endswith(parts[-1])
         assert follower.last is not None
     assert sorted(parts, key=len, reverse=True) == parts
 
 
+@pytest.mark.slow  # ten followers give way thousands of times
 async def test_followers_of_any_speed_that_come_at_any_time_get_the_same(store: Store) -> None:
     random = Random(5)
     got: dict[int, list[Event]] = {}
@@ -228,6 +240,7 @@ async def test_a_deleted_stream_is_told_to_who_follows(store: Store) -> None:
             await streams.status("a")
 
 
+@pytest.mark.slow  # without hints it is looked again after 1 s
 async def test_with_no_hint_at_all_everything_still_arrives() -> None:
     store = MemoryStore()
     deaf = FaultyStore(store, random=Random(1), hints=0.0)
@@ -236,19 +249,19 @@ async def test_with_no_hint_at_all_everything_still_arrives() -> None:
         assert len(await read(other.follow("a"))) == 3000
 
 
-async def test_a_follower_waits_for_a_quiet_stream_without_asking_the_store(
-    streams: Streams,
+@jumping_clock()
+async def test_a_quiet_stream_of_another_process_is_asked_for_ever_more_rarely(
+    clocked: MemoryStore,
 ) -> None:
-    following = await streams.start("a", Fountain("x", wait=True))
+    gate, store = held(clocked)
     got: list[Event] = []
-
-    async def follow() -> None:
-        async for event in following:
-            got.append(event)
-
-    async with create_task_group() as tasks:
-        tasks.start_soon(follow)
-        await eventually(lambda: got)
-        await wait_all_tasks_blocked()
-        assert numbers_of(got) == [1]
-        tasks.cancel_scope.cancel()
+    async with Streams(clocked, drain=0) as streams, Streams(store, drain=0) as other:
+        await streams.start("a", Fountain("x", wait=True))
+        async with create_task_group() as tasks:
+            for _ in range(20):
+                tasks.start_soon(collect, other.follow("a"), got)
+            await eventually(lambda: len(got) == 20)
+            before = len(gate.calls["read"])
+            await sleep(300)
+            assert 300 / 15 - 1 <= len(gate.calls["read"]) - before <= 300 / 15 + 10
+            tasks.cancel_scope.cancel()

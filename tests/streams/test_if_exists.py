@@ -15,8 +15,8 @@ from anyio import (
     wait_all_tasks_blocked,
 )
 
-from streamkit import MemoryStore, Store, StreamExists, Streams
 from streamkit import Event as StreamEvent
+from streamkit import MemoryStore, Store, StreamExists, Streams
 
 from ..fakes import Fountain, jumping_clock
 from .fakes import at_once, data, eventually, numbers_of, read, slow_to_enter
@@ -166,6 +166,7 @@ async def test_a_restart_of_what_is_still_being_entered_leaves_the_new_one_alone
             assert (await streams.status("a"))["active"]
 
 
+@pytest.mark.slow  # ten times, because trio wakes tasks in a random order
 async def test_of_two_restarts_one_is_left_and_it_can_be_cancelled() -> None:
     async with Streams(MemoryStore(), drain=0) as streams:
         for _ in range(10):  # trio wakes tasks in a random order

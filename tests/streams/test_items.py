@@ -35,7 +35,7 @@ from streamkit.logs import LogRecord, Progress
 from streamkit.sources.process import Exit
 
 from ..fakes import drain
-from .fakes import body, data, last_type, read
+from .fakes import body, collect, data, last_type, read
 
 FORMATS = [as_sse, as_text, as_jsonl, as_event_jsonl]
 
@@ -75,22 +75,27 @@ ITEMS = [
     pytest.param(Exit(0, None, "exit", 1.5, orphans=False), id="Exit"),
     pytest.param(Event("price", {"stock": "ACME"}), id="Event with a type"),
     pytest.param(Event("note", "text"), id="Event with text"),
-    pytest.param(Event("odd,\"type\\", "text"), id="Event with a type to be escaped"),
+    pytest.param(Event('odd,"type\\', "text"), id="Event with a type to be escaped"),
     pytest.param(Event("message", {"a": 1}, id="mine", time=5.0), id="Event with an id and a time"),
     pytest.param(Event("id", UUID(int=7)), id="Event of a value whose JSON is a string"),
 ]
 
 
 async def of_a_request(items: list[object], format: Format[Any]) -> bytes:
+    found = b""
     hand = Handover()
     async with create_task_group() as tasks:
         tasks.start_soon(hand.feed, items, format.encoder())
-        return await drain(hand)
+        found += await drain(hand)
+    return found
 
 
 def without_ids(found: bytes, format: Format[Any]) -> object:
     if format is as_event_jsonl:
-        return [(each["type"], each["data"]) for each in map(json.loads, found.splitlines())]
+        return [
+            (each["type"], each["data"])
+            for each in (json.loads(line, parse_int=str) for line in found.splitlines())
+        ]
     return re.sub(rb"\nid: \w+\.\d+\n\n", b"\n\n", found)
 
 
@@ -126,6 +131,7 @@ JSON = st.recursive(
 TYPES = st.text(min_size=1).filter(lambda type: not re.search("[\r\n\0]", type))
 
 
+@pytest.mark.slow  # 200 examples
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(JSON | st.builds(Event, TYPES, JSON) | st.builds(Line, st.text(), stream=st.text()))
 def test_any_value_is_kept_so_that_its_bytes_are_the_same(item: object) -> None:
@@ -162,16 +168,17 @@ async def test_a_refused_item_ends_the_stream_after_the_items_before_it(
     streams: Streams, item: object, code: str
 ) -> None:
     following = await streams.start("a", ["one", item, "three"])
-    got = []
+    got: list[Event] = []
     with pytest.raises(StreamFailed) as failed:
-        async for event in following:
-            got.append(event.data)
-    assert got == ["one"]
+        await collect(following, got)
+    assert data(got) == ["one"]
     assert failed.value.cause_code == code
     assert (await streams.status("a"))["error"] is not None
 
 
-@pytest.mark.parametrize("items", [[], [Line("prompt", partial=True)]], ids=["none", "said nothing"])
+@pytest.mark.parametrize(
+    "items", [[], [Line("prompt", partial=True)]], ids=["none", "said nothing"]
+)
 async def test_a_source_of_nothing_is_a_stream_of_its_end(
     streams: Streams, items: list[object]
 ) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 from contextvars import ContextVar
 from functools import partial
+from itertools import count
 from time import monotonic
 
 import pytest
-from anyio import fail_after, from_thread, sleep, sleep_forever
+from anyio import fail_after, sleep, sleep_forever
 from anyio.lowlevel import checkpoint
 
+from streamkit import Event as StreamEvent
 from streamkit import (
     Following,
     MemoryStore,
@@ -20,11 +22,11 @@ from streamkit import (
     StreamEnded,
     StreamFailed,
     Streams,
+    _inbox,
 )
-from streamkit import Event as StreamEvent
 
 from ..fakes import Fountain, jumping_clock
-from .fakes import body, data, eventually, last_type, read
+from .fakes import body, collect, data, eventually, last_type, read
 
 
 async def say(stream: Stream, *words: str) -> None:
@@ -84,8 +86,7 @@ async def test_an_error_of_a_job_is_told_after_all_it_wrote(
     assert callable(job)
     got: list[StreamEvent] = []
     with pytest.raises(StreamFailed) as failed:
-        async for event in await streams.launch("a", job):
-            got.append(event)
+        await collect(await streams.launch("a", job), got)
     assert data(got) == ["before"]
     assert failed.value.cause_code == "source-failed"
     assert b"hunter2" not in await body(streams.follow("a"))
@@ -214,6 +215,7 @@ async def test_log_and_progress_are_events_like_others(streams: Streams) -> None
     assert [item for item in data(events) if isinstance(item, str)] == ["x", "y"]
 
 
+@pytest.mark.slow  # progress is held for 0.1 s
 async def test_a_held_progress_comes_out_though_the_job_says_nothing_more(
     streams: Streams,
 ) -> None:
@@ -226,11 +228,9 @@ async def test_a_held_progress_comes_out_though_the_job_says_nothing_more(
     assert [event.data["done"] for event in events if isinstance(event.data, dict)] == [0, 95]
 
 
+@pytest.mark.slow  # 10,000 items
 async def test_send_nowait_refuses_what_there_is_no_room_for(streams: Streams) -> None:
-    def work(stream: Stream) -> None:
-        from_thread.run_sync(flood, stream)
-
-    def flood(stream: Stream) -> None:
+    async def work(stream: Stream) -> None:
         sent = 0
         with pytest.raises(Overflow, match="'a'"):
             for sent in range(20_000):
@@ -248,21 +248,33 @@ async def test_send_sync_is_refused_in_the_event_loop(streams: Streams) -> None:
     assert await read(await streams.launch("a", work)) == []
 
 
-async def test_a_job_that_sends_without_end_gives_way_to_others(streams: Streams) -> None:
-    sent = 0
+async def flood(stream: Stream) -> None:
+    while True:
+        await stream.send("x")
 
-    async def flood(stream: Stream) -> None:
-        nonlocal sent
-        while True:
-            await stream.send("x")
-            sent += 1
 
+async def test_a_job_that_sends_without_end_gives_way_to_others(
+    streams: Streams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = count(0.0, 0.001)  # a look at the clock is a millisecond
+    monkeypatch.setattr(_inbox, "monotonic", lambda: next(clock))
     await streams.launch("a", flood)
-    most, before = 0, 0
+    await checkpoint()
+    most, before = 0.0, next(clock)
     for _ in range(20):
         await checkpoint()
-        most, before = max(most, sent - before), sent
-    assert most <= 5000
+        now = next(clock)
+        most, before = max(most, now - before), now
+    assert most <= 0.1
+    await streams.cancel("a")
+
+
+async def test_a_job_that_only_sends_can_be_cancelled(streams: Streams) -> None:
+    following = await streams.launch("a", flood)
+    await read(following, 1)
+    await streams.cancel("a")
+    await eventually(lambda: streams.statistics().producers == 0, within=3)
+    assert (await streams.status("a"))["state"] == "cancelled"
 
 
 async def test_a_job_may_launch_and_follow_others(streams: Streams) -> None:

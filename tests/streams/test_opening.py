@@ -13,6 +13,7 @@ from anyio import (
     move_on_after,
     sleep,
     sleep_forever,
+    to_thread,
 )
 
 from streamkit import (
@@ -184,8 +185,6 @@ async def test_the_stream_says_that_it_was_cancelled(streams: Streams) -> None:
 
 
 async def test_threads_of_the_block_may_write(streams: Streams) -> None:
-    from anyio import to_thread
-
     def work(stream: Stream) -> None:
         for number in range(100):
             stream.send_sync(number)

@@ -47,16 +47,15 @@ async def test_an_error_is_in_the_same_append_as_the_items_before_it() -> None:
 
 async def test_what_is_sent_while_an_append_runs_is_the_next_one() -> None:
     gate, store = held(MemoryStore())
-    async with Streams(store, drain=0) as streams:
-        async with streams.open("a") as stream:
-            gate.hold("append")
-            await stream.send("first")
-            await gate.is_held("append")
-            for number in range(500):
-                await stream.send(number)
-                await checkpoint()
-            gate.release("append")
-            await eventually(lambda: len(gate.closes) == 2)
+    async with Streams(store, drain=0) as streams, streams.open("a") as stream:
+        gate.hold("append")
+        await stream.send("first")
+        await gate.is_held("append")
+        for number in range(500):
+            await stream.send(number)
+            await checkpoint()
+        gate.release("append")
+        await eventually(lambda: len(gate.closes) == 2)
     assert gate.closes == [(1, None), (500, None), (1, "done")]
 
 
@@ -70,9 +69,7 @@ async def test_one_append_is_bounded_in_events_and_in_bytes() -> None:
                     await stream.send(item)
             assert sum(count for count, _ in gate.closes) == MAX_ITEMS + 1
             assert max(count for count, _ in gate.closes) <= MAX_BATCH_EVENTS
-            most = max(
-                sum(map(len, events)) for _, _, events, *_ in gate.calls["append"] if events
-            )
+            most = max(sum(map(len, events)) for _, _, events, *_ in gate.calls["append"] if events)
             assert most <= MAX_BATCH_BYTES
             assert [close for _, close in gate.closes][:-1] == [None] * (len(gate.closes) - 1)
 
@@ -118,6 +115,7 @@ class Away(Held):
         return refuse
 
 
+@pytest.mark.slow  # 30,000 items
 @jumping_clock()
 @pytest.mark.parametrize("when_full", ["wait", "fail"])
 async def test_while_the_store_is_away_the_source_waits_or_the_stream_fails(
@@ -157,6 +155,7 @@ async def test_while_the_store_is_away_the_source_waits_or_the_stream_fails(
     assert told.count("the stream a has its store back") == 1
 
 
+@pytest.mark.slow  # 10,000 items
 async def test_jobs_that_wait_for_room_are_told_when_there_is_some_or_the_end() -> None:
     gate, store = held(MemoryStore())
     async with Streams(store, drain=0) as streams:
@@ -201,6 +200,7 @@ async def test_a_thread_that_waits_for_room_is_told_that_the_stream_has_ended() 
         await eventually(lambda: raised)
 
 
+@pytest.mark.slow  # 10,000 records
 async def test_log_records_without_room_are_counted_and_the_count_is_told() -> None:
     gate, store = held(MemoryStore())
     async with Streams(store, drain=0) as streams:
@@ -268,5 +268,5 @@ async def test_many_streams_are_written_side_by_side(streams: Streams) -> None:
         following = await streams.start(f"run-{number}", numbers(20, prefix=f"{number}."))
         assert data(await read(following)) == [f"{number}.{each}" for each in range(1, 21)]
 
-    await at_once(*[lambda number=number: run(number) for number in range(30)])  # type: ignore[misc]
+    await at_once(*[lambda number=number: run(number) for number in range(30)])
     await eventually(lambda: streams.statistics().producers == 0)

@@ -1,10 +1,9 @@
-"""One response of a followed stream: keep-alives, stuck clients, and what is told at the end."""
+"""One response of a followed stream: how it begins and ends, stuck clients, mistakes of servers."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator
 
 import pytest
 from anyio import (
@@ -27,76 +26,13 @@ from streamkit import (
     as_sse,
     as_text,
 )
-from streamkit._answering import answer_following
-from streamkit._writing import Left, Stuck, Timing
+from streamkit._writing import Left, Stuck
 
 from ..fakes import Fountain, jumping_clock
+from .browser import PING, Browser, running
 from .fakes import eventually, numbers
 
 pytestmark = jumping_clock()
-
-PING = b": keep-alive\n\n"
-
-
-class Browser:
-    """A client that writes down what it is sent, and when."""
-
-    def __init__(self, taking: Callable[[bytes], Awaitable[None]] | None = None) -> None:
-        self.started = False
-        self.finished = False
-        self.was_cut: Exception | None = None
-        self.chunks: list[tuple[float, bytes]] = []
-        self.left = Event()
-        self.ended: BaseException | bool | None = None
-        self._taking = taking
-
-    async def start(self) -> None:
-        self.started = True
-
-    async def write(self, data: bytes) -> None:
-        if self._taking is not None:
-            await self._taking(data)
-        self.chunks.append((current_time(), data))
-
-    async def finish(self) -> None:
-        self.finished = True
-
-    async def cut(self, error: Exception) -> None:
-        self.was_cut = error
-
-    async def gone(self) -> None:
-        await self.left.wait()
-
-    @property
-    def body(self) -> bytes:
-        return b"".join(data for _, data in self.chunks)
-
-    def times(self, data: bytes) -> list[float]:
-        return [time for time, chunk in self.chunks if data in chunk]
-
-    async def follow(
-        self,
-        streams: Streams,
-        format: Format[object] = as_sse,
-        *,
-        keep_alive: float | None = 15.0,
-        send_timeout: float = 30.0,
-        last_event_id: str | None = None,
-    ) -> None:
-        timing = Timing(keep_alive=keep_alive, send_timeout=send_timeout)
-        try:
-            self.ended = await answer_following(
-                self, streams.follow("a"), format, timing, last_event_id=last_event_id, after=None
-            )
-        except Exception as error:
-            self.ended = error
-
-
-@asynccontextmanager
-async def running(store: MemoryStore) -> AsyncGenerator[Streams, None]:
-    async with Streams(store, drain=0) as streams:
-        yield streams
-        await eventually(lambda: streams.statistics().followers == 0)
 
 
 async def test_a_response_begins_with_the_wish_to_come_back_and_ends_with_the_end(
@@ -122,98 +58,6 @@ async def test_a_response_begins_with_the_wish_to_come_back_and_ends_with_the_en
     assert all(1000 <= wait <= 3000 for wait in waits)
 
 
-async def test_a_quiet_stream_is_kept_alive_and_a_busy_one_is_not(clocked: MemoryStore) -> None:
-    quiet = Event()
-
-    async def source() -> AsyncGenerator[str, None]:
-        for _ in range(100):
-            yield "x"
-            await sleep(5)
-        quiet.set()
-        await sleep_forever()
-
-    browser = Browser()
-    async with running(clocked) as streams:
-        async with create_task_group() as tasks:
-            await streams.start("a", source())
-            tasks.start_soon(browser.follow, streams)
-            await quiet.wait()
-            assert browser.times(PING) == []
-            await sleep(300)
-            assert 18 <= len(browser.times(PING)) <= 24
-            browser.left.set()
-        assert isinstance(browser.ended, Left)
-
-
-@pytest.mark.parametrize("keep_alive", [1.0, 15.0, 40.0])
-async def test_no_silence_is_longer_than_was_asked_for(
-    clocked: MemoryStore, keep_alive: float
-) -> None:
-    async def source() -> AsyncGenerator[str, None]:
-        for number in range(60):
-            yield "x"
-            await sleep(keep_alive * (number % 13) / 5)
-        await sleep(keep_alive * 5)
-
-    browsers = [Browser() for _ in range(3)]
-    async with running(clocked) as streams:
-        async with create_task_group() as tasks:
-            await streams.start("a", source())
-            for browser in browsers:
-                tasks.start_soon(lambda one: one.follow(streams, keep_alive=keep_alive), browser)
-                await sleep(keep_alive / 3)
-    for browser in browsers:
-        times = [time for time, _ in browser.chunks]
-        silences = [later - time for time, later in zip(times, times[1:], strict=False)]
-        assert max(silences) <= keep_alive + 0.01
-        assert browser.times(PING)
-
-
-async def test_the_first_keep_alives_of_many_do_not_come_at_the_same_time(
-    clocked: MemoryStore,
-) -> None:
-    browsers = [Browser() for _ in range(200)]
-    async with running(clocked) as streams:
-        async with create_task_group() as tasks:
-            await streams.start("a", Fountain("x", wait=True))
-            for browser in browsers:
-                tasks.start_soon(browser.follow, streams)
-            await eventually(lambda: all(browser.chunks for browser in browsers))
-            tail = streams._tails.get("a")
-            assert tail is not None
-            assert len(list(tail.bays())) == 4  # 200 by 64
-            begin = current_time()
-            await sleep(16)
-            firsts = [browser.times(PING)[0] - begin for browser in browsers]
-            assert len(set(firsts)) >= 2
-            assert all(0 < first <= 15 for first in firsts)
-            for browser in browsers[:100]:
-                browser.left.set()
-            await eventually(lambda: streams.statistics().followers == 100)
-            for browser in browsers[100:]:
-                browser.left.set()
-        await sleep(2)
-        assert list(tail.bays()) == []
-
-
-async def test_no_keep_alive_is_sent_when_none_is_wanted_or_the_format_has_none(
-    clocked: MemoryStore,
-) -> None:
-    async def source() -> AsyncGenerator[str, None]:
-        yield "x"
-        await sleep(1000)
-
-    silent, text = Browser(), Browser()
-    async with running(clocked) as streams:
-        async with create_task_group() as tasks:
-            await streams.start("a", source())
-            tasks.start_soon(lambda: silent.follow(streams, keep_alive=None))
-            tasks.start_soon(lambda: text.follow(streams, as_text))
-    assert silent.times(PING) == text.times(PING) == []
-    assert text.body == b"x"
-    assert text.finished
-
-
 @pytest.mark.parametrize("when", ["start", "first", "later", "keep-alive"])
 async def test_a_client_that_takes_nothing_is_given_up_and_the_others_are_not(
     clocked: MemoryStore, when: str
@@ -234,16 +78,13 @@ async def test_a_client_that_takes_nothing_is_given_up_and_the_others_are_not(
             await sleep_forever()
 
     stuck, healthy = Stubborn(taking), Browser()
-    async with running(clocked) as streams:
-        async with create_task_group() as tasks:
-            await streams.start("a", source())
-            tasks.start_soon(healthy.follow, streams)
-            begin = current_time()
-            await stuck.follow(streams)
-            assert isinstance(stuck.ended, Stuck)
-            assert 30 <= current_time() - begin <= 30 + 2 + {"keep-alive": 20, "later": 5}.get(
-                when, 0
-            )
+    async with running(clocked) as streams, create_task_group() as tasks:
+        await streams.start("a", source())
+        tasks.start_soon(healthy.follow, streams)
+        begin = current_time()
+        await stuck.follow(streams)
+        assert isinstance(stuck.ended, Stuck)
+        assert 30 <= current_time() - begin <= 30 + 2 + {"keep-alive": 20, "later": 5}.get(when, 0)
     assert healthy.ended is True
 
 
@@ -291,16 +132,15 @@ async def test_an_error_of_a_server_is_that_of_one_response(
             raise ValueError("a server's mistake")
 
     broken, healthy = Browser(taking), Browser()
-    async with running(clocked) as streams:
-        async with create_task_group() as tasks:
-            await streams.start("a", Fountain("x", wait=True))
-            tasks.start_soon(healthy.follow, streams)
-            with fail_after(100):
-                await broken.follow(streams)
-            assert isinstance(broken.ended, ValueError)
-            await sleep(100)
-            assert len(healthy.times(PING)) > 3
-            healthy.left.set()
+    async with running(clocked) as streams, create_task_group() as tasks:
+        await streams.start("a", Fountain("x", wait=True))
+        tasks.start_soon(healthy.follow, streams)
+        with fail_after(100):
+            await broken.follow(streams)
+        assert isinstance(broken.ended, ValueError)
+        await sleep(100)
+        assert len(healthy.times(PING)) > 3
+        healthy.left.set()
 
 
 async def test_a_rest_is_ended_by_an_event_at_once(clocked: MemoryStore) -> None:

@@ -8,12 +8,26 @@ from typing import Any
 import pytest
 from anyio import Event, create_task_group, fail_after
 
-from streamkit import Event as StreamEvent
 from streamkit import CursorLost, MemoryStore, Store, Streams, as_sse, as_text
+from streamkit import Event as StreamEvent
 from streamkit._tail import MAX_BYTES
 
 from ..fakes import Fountain
-from .fakes import answered, body, claim_of, data, eventually, held, line, numbers, numbers_of, read, rest, send_alone
+from .fakes import (
+    answered,
+    body,
+    claim_of,
+    collect,
+    data,
+    eventually,
+    held,
+    line,
+    numbers,
+    numbers_of,
+    read,
+    rest,
+    send_alone,
+)
 
 
 async def trimmed(streams: Streams, count: int, **terms: Any) -> None:
@@ -63,6 +77,7 @@ async def test_a_gap_has_words_in_text_and_a_reset_has_none(streams: Streams) ->
         await body(streams.follow("a"), as_text, last_event_id="abcdefgh.3")
 
 
+@pytest.mark.slow  # 15 MB go through the store
 async def test_a_follower_that_falls_behind_while_events_go_is_told_each_time(
     store: Store,
 ) -> None:
@@ -168,8 +183,7 @@ async def test_a_reader_whose_page_is_under_way_while_the_life_changes_gets_righ
     async with Streams(slow, drain=0) as streams:
 
         async def follow(into: list[StreamEvent]) -> None:
-            async for event in streams.follow("a"):
-                into.append(event)
+            await collect(streams.follow("a"), into)
 
         async with create_task_group() as tasks:
             tasks.start_soon(follow, got)

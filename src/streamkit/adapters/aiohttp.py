@@ -56,8 +56,8 @@ async def respond(
     connection freed. On every way out the source is closed before this returns.
 
     What `streams.follow` returns is followed from where the client was: its `Last-Event-ID`, or
-    `?after=` of the URL. A stream that is unknown is a 404, one that has expired a 410, and the
-    answer is 204 when the client has seen all of it.
+    `?after=` of the URL. With `error_response` as a middleware, a stream that is unknown answers
+    404, one that has expired 410; and 204 is for a client that has seen all of it.
 
     Example:
         async def get_words(request: web.Request) -> web.StreamResponse:

@@ -43,8 +43,8 @@ class StreamResponse(Response):
     every way out the source is closed, before the background task and yield-dependencies.
 
     What `streams.follow` returns is followed from where the client was: its `Last-Event-ID`, or
-    `?after=` of the URL. A stream that is unknown answers 404, one that has expired 410, and 204
-    when the client has seen all of it.
+    `?after=` of the URL. With `error_response` as its handler, a stream that is unknown answers
+    404, one that has expired 410; and 204 is for a client that has seen all of it.
 
     Example:
         @app.get("/words")

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 __all__ = ("as_jsonl",)
 
-from .._event import Event, Typed, check_source_event
+from .._event import RESERVED_TYPES, Event, Typed, check_source_event
 from .._format import Encoder, Format
 from .._json import to_json
 from .._kept import KeptEvent
+from .._stream_errors import CursorLost
 
 
 class _JsonLines(Encoder[object]):
     def one(self, item: object) -> bytes:
+        if isinstance(item, KeptEvent) and item.type in RESERVED_TYPES:
+            raise CursorLost  # a gap or a reset, by way of a step
         if isinstance(item, KeptEvent) and item.kind in ("json", "text"):
             item = item.data
         elif isinstance(item, Typed):

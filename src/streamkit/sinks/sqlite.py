@@ -13,16 +13,16 @@ __all__ = ("SQLiteStore",)
 import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from secrets import token_hex
 from time import time
 from typing import Literal, Self, TypeVar
 
 from .._bells import Listener, Listeners
 from .._lifecycle import Ended
-from .._sqlite import SQLiteFile
-from .._sqlite_log import Changes, Row, head_of, list_streams, read_page
-from .._sqlite_threads import Poller, Reader, Writer
+from .._sqlite_store.file import SQLiteFile
+from .._sqlite_store.log import Changes, Row, head_of, list_streams, read_page
+from .._sqlite_store.threads import Poller, Reader, Writer
 from .._store import Claim, Head, Over, Page, Store
 from .._stream_errors import StoreAway
 from .._worker import Worker
@@ -99,9 +99,10 @@ class SQLiteStore:
     async def aclose(self) -> None:
         """Do what was asked for, end the threads and close the file; later calls fail."""
         self._closed = True
-        for worker in (self._poller, self._reader, self._writer):
-            await worker.aclose()
-        self._file.forget()
+        async with AsyncExitStack() as stack:  # each, whatever the one before it raised
+            stack.callback(self._file.forget)
+            for worker in (self._writer, self._reader, self._poller):
+                stack.push_async_callback(worker.aclose)
 
     async def claim(self, claim: Claim, over: Over) -> Head | None:
         """Become the writer, and return the head as it then is; None when there is no stream."""

@@ -56,7 +56,7 @@ class _Events(Encoder[object]):
     def kept(self, line: bytes, id: str) -> bytes:
         type, kind, _, data = split_line(line)
         block = b"" if type == b'"message"' else b"event: %b\n" % to_utf8(from_json(type))
-        if (kind == b"text" and data.startswith(b'"')) or kind == b"line":
+        if kind in (b"text", b"line"):
             # Text goes as it is, not as JSON; and a line may hold more than is sent.
             text = kept_event(line, "").data if b"\\" in data or data[:1] == b"{" else None
             if text is not None:

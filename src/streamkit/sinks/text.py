@@ -48,10 +48,7 @@ class _Text(Encoder[object]):
         return self._rest()
 
     def notice(self, event: Event) -> bytes | None:
-        match event:
-            case Event(type="gap", data={"missed": int(missed)}):
-                return b"--- %d events are no longer kept ---\n" % missed
-        return None
+        return to_utf8(str(event)) if event.type == "gap" else None
 
     def _rest(self) -> bytes:
         self._cut = False

@@ -9,8 +9,8 @@ import sqlite3
 from time import monotonic, sleep
 from typing import Any, Literal
 
-from ._errors import UsageError
-from ._stream_errors import StoreAway, UnusableFile
+from .._errors import UsageError
+from .._stream_errors import StoreAway, UnusableFile
 
 VERSION = 1
 

@@ -16,7 +16,7 @@ from string import ascii_letters, digits
 from anyio import Event, create_task_group, fail_after, sleep
 from anyio.lowlevel import checkpoint
 
-from ._store import CLAIMS_KEPT, Claim, Head, Page, Store
+from .._store import CLAIMS_KEPT, Claim, Head, Page, Store
 
 _PATIENCE = 5.0  # what has not come by then does not come
 

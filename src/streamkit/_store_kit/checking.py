@@ -13,9 +13,9 @@ from dataclasses import replace
 from random import Random
 from typing import TypeAlias
 
-from ._errors import StreamkitError
-from ._lifecycle import Ended
-from ._store import Claim, Head, Over, Page, Store
+from .._errors import StreamkitError
+from .._lifecycle import Ended
+from .._store import Claim, Head, Over, Page, Store
 
 _Result: TypeAlias = Head | Page | list[tuple[str, Head]] | None
 _Ask: TypeAlias = Callable[[Store], Awaitable[_Result]]

@@ -9,13 +9,14 @@ __all__ = ("Poller", "Reader", "Writer")
 
 import sqlite3
 from collections.abc import Sequence
+from contextlib import suppress
 from time import monotonic
 from typing import Any
 
-from ._bells import Listeners
-from ._sqlite import PATIENCE, Link, SQLiteFile, away, one, patiently
-from ._sqlite_log import TOP, Changes
-from ._worker import Asked
+from .._bells import Listeners
+from .._worker import Asked
+from .file import PATIENCE, Link, SQLiteFile, away, one, patiently
+from .log import TOP, Changes
 
 # What other processes changed since a number.
 _CHANGED = (
@@ -97,7 +98,8 @@ class Reader(_Thread):
             except Exception as error:  # noqa: BLE001 - as above
                 _fail([asked], error)
         if sql.in_transaction:
-            sql.execute("COMMIT")
+            with suppress(sqlite3.Error):  # of reads: there is nothing to lose
+                sql.execute("COMMIT")
 
 
 class Poller(_Thread):

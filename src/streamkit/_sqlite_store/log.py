@@ -12,9 +12,9 @@ import sqlite3
 from time import time
 from typing import Any, TypeAlias
 
-from ._lifecycle import Ended
-from ._sqlite import one
-from ._store import CLAIMS_KEPT, PAGE_BYTES, Claim, Head, Over
+from .._lifecycle import Ended
+from .._store import CLAIMS_KEPT, PAGE_BYTES, Claim, Head, Over
+from .file import one
 
 Row: TypeAlias = tuple[Any, ...]
 

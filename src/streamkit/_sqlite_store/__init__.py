@@ -1,0 +1,1 @@
+"""What `SQLiteStore` is made of: the file, the log in it, the threads. Only that store uses it."""
