@@ -23,6 +23,7 @@ from anyio.lowlevel import checkpoint_if_cancelled
 from ._errors import EventTooLarge, ModelFailed, SourceError, UsageError
 from ._model_errors import InvalidChunk, ModelSilent
 from ._model_events import Error, Finish, ModelEvent, Start
+from ._secrets import without_secrets
 from ._source import Batched, register
 from ._upstream_errors import (
     UpstreamContentType,
@@ -45,9 +46,6 @@ CLOSE_TIMEOUT = 3.0
 
 # After the provider said that the answer is complete: for usage, and for the end of the bytes.
 LINGER = 2.0
-
-# Shorter ones are no keys, but stand for none; to hide them would spoil every sentence.
-MIN_SECRET = 6
 
 
 class Carrier(Protocol):
@@ -207,7 +205,7 @@ class ModelSource(Batched[ModelEvent]):
         await self._close()
         if self._wire.error is None:
             return events
-        error = self._public(self._wire.error)
+        error = without_secrets(self._wire.error, self._carrier.secrets)
         failure = failure or _raised(error)
         if not self._told and all(isinstance(event, Start | Error | Finish) for event in events):
             raise failure
@@ -231,15 +229,7 @@ class ModelSource(Batched[ModelEvent]):
     async def _failure(self, error: Exception) -> ModelFailed:
         await self._close()
         kind = ModelSilent if isinstance(error, UpstreamSilent) else ModelFailed
-        return _raised(self._public(_error_of(error)), kind)
-
-    def _public(self, error: Error) -> Error:
-        """Return the error without a key in it: some servers repeat what they were sent."""
-        detail, code = error.detail, error.code
-        for secret in self._carrier.secrets:
-            if len(secret) >= MIN_SECRET:
-                detail, code = detail.replace(secret, "…"), code.replace(secret, "…")
-        return replace(error, detail=detail, code=code)
+        return _raised(without_secrets(_error_of(error), self._carrier.secrets), kind)
 
 
 def messages_of(prompt: Prompt) -> list[dict[str, Any]]:

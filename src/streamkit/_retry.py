@@ -8,6 +8,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from random import uniform
 
+# Whatever a server wishes: one that says 0 and closes after each event would spin us both.
+MIN_DELAY = 0.1
+
 
 @dataclass(frozen=True, slots=True)
 class Reconnect:
@@ -51,7 +54,7 @@ class Reconnect:
         for attempt in range(self.max_attempts):
             wished = wish()
             if attempt == 0 and wished is not None:
-                delay = wished
+                delay = max(wished, MIN_DELAY)
             else:
                 # Not 2**attempt of a large one: that is no float any more.
                 delay = max(self.first * 2.0 ** min(attempt, 60), wished or 0.0)

@@ -14,6 +14,12 @@ import pytest
 import uvloop
 
 from ._commands import BACKENDS, is_running
+from ._model_server import can_ask
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave out what cannot be: a carrier of asyncio on trio."""
+    items[:] = [item for item in items if can_ask(item)]
 
 
 @pytest.fixture(params=BACKENDS)

@@ -93,11 +93,6 @@ def assert_told(events: list[ModelEvent], error: Error) -> None:
     assert "".join(map(str, events)) == "Hel"
 
 
-def skip_where_the_sdk_leaves_generators(asker: Asker, backend: object) -> None:
-    if asker.name == "genai httpx2" and "trio" in str(backend):
-        pytest.skip("the SDK leaves generators to the collector, and trio warns of that")
-
-
 def begun(asker: Asker, *more: Chunk) -> bytes:
     chunks = [*opening(asker.wire), *more]
     return asker.encode(chunks) if asker.encode is frames else array(chunks, end=False)
@@ -113,10 +108,8 @@ async def test_a_refusal_is_raised_before_any_event(asker: Asker, status: int) -
     assert error.retryable == (status in (429, 500))
 
 
-async def test_a_page_instead_of_an_answer_is_raised_before_any_event(
-    asker: Asker, anyio_backend: object
-) -> None:
-    skip_where_the_sdk_leaves_generators(asker, anyio_backend)
+@pytest.mark.sdk_fails
+async def test_a_page_instead_of_an_answer_is_raised_before_any_event(asker: Asker) -> None:
     script = refuses(200, b"<html><p>Log in</p></html>", "text/html")
     events, _, error = await failed(asker, script)
     assert events == []
@@ -173,10 +166,8 @@ async def test_a_provider_that_never_answers_is_raised(asker: Asker) -> None:
     assert "0.2 s" in error.message
 
 
-async def test_what_is_not_json_is_told_and_then_raised(
-    asker: Asker, anyio_backend: object
-) -> None:
-    skip_where_the_sdk_leaves_generators(asker, anyio_backend)
+@pytest.mark.sdk_fails
+async def test_what_is_not_json_is_told_and_then_raised(asker: Asker) -> None:
     broken = b"data: {oops\n\n" if asker.encode is frames else b",{oops:}]"
     script = says_all(asker, begun(asker), broken, wait=True)
     events, _, error = await failed(asker, script, at_once=True)
