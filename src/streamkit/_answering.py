@@ -90,7 +90,8 @@ class _Answer:
         "_error",
         "_follower",
         "_gone",
-        "_pinging",
+        "_pinged",
+        "_pinger",
         "_scope",
         "_stuck",
         "send_timeout",
@@ -107,7 +108,8 @@ class _Answer:
         self._begin = b""
         self._complete = self._gone = self._stuck = False
         self._error: Exception | None = None
-        self._pinging: Event | None = None
+        self._pinger: CancelScope | None = None
+        self._pinged: Event | None = None
 
     async def run(self) -> None:
         bay = self._follower.bay
@@ -124,27 +126,27 @@ class _Answer:
     def give_up(self) -> None:
         """Leave a client that takes nothing."""
         self._stuck = True
+        if self._pinger is not None:
+            self._pinger.cancel()
         self._leave()
 
     def wake(self) -> None:
         """Come back from a rest."""
         self._scope.cancel()
 
-    async def ping(self) -> None:
-        """Send a keep-alive while it rests, in a task of its own."""
-        if self not in self._follower.bay.resting:
-            return  # an event has woken it in the meantime
-        self._pinging = pinging = Event()
+    async def ping(self, pinger: CancelScope) -> None:
+        """Send a keep-alive while it rests, in a task whose scope this is."""
+        if self not in self._follower.bay.resting or self._pinger is not None:
+            return  # an event has woken it in the meantime; or the last one is not taken yet
+        self._pinger = pinger
         try:
-            with move_on_after(self.send_timeout) as waiting:
-                await self._guarded(self._put(self._follower.encoder.keep_alive))
-            if waiting.cancelled_caught:
-                self.give_up()
-            elif self._over:
-                self._leave()
+            await self._guarded(self._put(self._follower.encoder.keep_alive))
         finally:
-            self._pinging = None
-            pinging.set()
+            self._pinger = None
+            if self._pinged is not None:
+                self._pinged.set()
+        if self._over:
+            self._leave()
 
     @property
     def _over(self) -> bool:
@@ -195,8 +197,9 @@ class _Answer:
             await self._watch()
         resting.discard(self)
         self._follower.rested()
-        if self._pinging is not None and not self._over:
-            await self._pinging.wait()  # two writes at a time are more than some servers can do
+        if self._pinger is not None and not self._over:
+            self._pinged = Event()
+            await self._pinged.wait()  # two writes at a time are more than some servers can do
 
     async def _write_all(self) -> None:
         follower, take, write = self._follower, self._follower.take, self._client.write

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 __all__ = ("JUST_NOW", "PLACES", "Bay", "Writer")
 
+from collections import deque
 from collections.abc import Callable, Coroutine
 from math import inf
 from random import random
 from typing import Any, Protocol
 
-from anyio import Event
+from anyio import CancelScope, Event
 
 # Followers that wait for the same event. They get their keep-alive at the same time, so the number
 # bounds how long the loop is busy with that.
@@ -35,8 +36,8 @@ class Writer(Protocol):
     def wake(self) -> None:
         """Come back from a rest: there is something to write."""
 
-    async def ping(self) -> None:
-        """Send a keep-alive."""
+    async def ping(self, pinger: CancelScope) -> None:
+        """Send a keep-alive; cancel `pinger` to give it up."""
 
 
 class Bay:
@@ -45,9 +46,12 @@ class Bay:
     __slots__ = (
         "_idle",
         "_looked",
+        "_pinged",
+        "_pinged_before",
         "_quiet_since",
         "_rung",
         "_start",
+        "_to_ping",
         "event",
         "period",
         "pings",
@@ -75,6 +79,8 @@ class Bay:
         # The first keep-alive early, and at random: thousands may come at the same time.
         self._start = 0.0 if keep_alive is None else keep_alive * random() / 2  # noqa: S311
         self._quiet_since = 0.0
+        self._to_ping: deque[Writer] = deque()
+        self._pinged = self._pinged_before = 0
 
     @property
     def idle(self) -> bool:
@@ -102,6 +108,9 @@ class Bay:
                 writer.since = now
             elif writer.since is not None and now - writer.since > writer.send_timeout:
                 writer.give_up()
+        if self._to_ping and self._pinged == self._pinged_before:
+            start(self._ping)
+        self._pinged_before = self._pinged
         step = 0.0 if self._looked is None else now - self._looked
         self._looked = now
         if self._rung or not step:
@@ -110,12 +119,24 @@ class Bay:
         elif now + step >= self._quiet_since + self.period:
             self._quiet_since = now
             self.pings += 1
-            for writer in self.resting:
-                start(writer.ping)
+            self._to_ping = deque(self.resting)
+            self._pinged += 1  # so that the next look sees a difference
+            start(self._ping)
             self._wake()
         elif not self._idle:
             self._idle = True
             self._wake()
+
+    async def _ping(self) -> None:
+        """Send a keep-alive to those who rest, one after the other: a task for each costs more.
+
+        All who are at it take from the same list. So when a client does not take its own, the
+        clock starts another one, and the others wait for a second at most.
+        """
+        with CancelScope() as scope:
+            while self._to_ping:
+                await self._to_ping.popleft().ping(scope)
+                self._pinged += 1
 
     def _wake(self) -> None:
         event, self.event = self.event, Event()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from anyio import create_task_group, fail_after, sleep_forever
+from anyio import CancelScope, create_task_group, fail_after, sleep_forever
 from anyio.lowlevel import checkpoint
 
 from streamkit import MemoryStore, Streams
@@ -57,7 +57,7 @@ async def test_a_keep_alive_that_an_event_overtakes_is_not_written_beside_it() -
                 assert tail.head is not None
                 (writer,) = bay.resting
                 bay.pings += 1
-                tasks.start_soon(writer.ping)  # as the clock does
+                tasks.start_soon(writer.ping, CancelScope())  # as the clock does
                 tail.feed(tail.head, tail.seq, [line(number)])  # in the same turn of the loop
                 await shown(browser, number)
         browser.left.set()
@@ -82,7 +82,7 @@ async def test_keep_alives_of_a_rest_are_not_sent_again_after_it() -> None:
                 bay = bay_of(streams)
                 bay.pings += 1
                 for writer in list(bay.resting):
-                    await writer.ping()
+                    await writer.ping(CancelScope())
                 assert len(browser.times(PING)) == number
         with fail_after(10):
             await eventually(lambda: browser.ended)
@@ -107,7 +107,7 @@ async def test_who_comes_out_of_a_rest_waits_for_the_keep_alive_that_is_being_wr
             tasks.start_soon(browser.follow, streams)
             await eventually(lambda: browser.chunks and bay_of(streams).resting)
             (writer,) = bay_of(streams).resting
-            tasks.start_soon(writer.ping)
+            tasks.start_soon(writer.ping, CancelScope())
             await eventually(lambda: PING in order)
             await stream.send("2")
         await eventually(lambda: browser.ended)
@@ -126,7 +126,7 @@ async def test_a_client_that_leaves_during_a_keep_alive_is_let_go() -> None:
         tasks.start_soon(browser.follow, streams)
         await eventually(lambda: browser.chunks and bay_of(streams).resting)
         (writer,) = bay_of(streams).resting
-        await writer.ping()
+        await writer.ping(CancelScope())
         await eventually(lambda: browser.ended)
         assert streams.statistics().followers == 0
     assert isinstance(browser.ended, Left)
@@ -171,7 +171,7 @@ async def test_a_mistake_of_a_response_ends_no_clock(
         def give_up(self) -> None:
             raise TypeError("a mistake")
 
-        async def ping(self) -> None:
+        async def ping(self, pinger: CancelScope) -> None:
             await sleep_forever()
 
     async with Streams(MemoryStore(), drain=0) as streams, create_task_group() as tasks:

@@ -180,7 +180,19 @@ class _Log:
     def add(self, events: Sequence[bytes]) -> None:
         if events:
             self._events += events
-            self.head = replace(self.head, tail=self.head.tail + len(events))
+            head = self.head
+            self.head = Head(  # half the price of `replace`, and this is each append
+                head.life,
+                head.epoch,
+                head.claims,
+                head.first,
+                head.tail + len(events),
+                head.state,
+                head.cancel,
+                head.started,
+                head.ended,
+                head.expires,
+            )
 
     def forget(self, below: int) -> None:
         first = min(below, self.head.tail + 1)
