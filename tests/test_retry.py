@@ -38,8 +38,8 @@ def test_after_a_success_the_waits_begin_again() -> None:
 
 
 WISHES = [
-    pytest.param([0.05], [0.05, 2, 4, 8], id="a short one holds for the first wait"),
-    pytest.param([0.0], [0, 2, 4, 8], id="none at all, too"),
+    pytest.param([0.2], [0.2, 2, 4, 8], id="a short one holds for the first wait"),
+    pytest.param([0.0], [0.1, 2, 4, 8], id="none at all, which would spin"),
     pytest.param([5.0], [5, 5, 5, 8], id="a long one is the least of each"),
     pytest.param([3600.0], [10, 10, 10, 10], id="it is bounded"),
     pytest.param([None, 6.0, None], [1, 6, 4, 8], id="it may change on the way"),
