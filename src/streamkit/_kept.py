@@ -141,7 +141,9 @@ def make_kept(
     event = KeptEvent(type, data, id=id, time=time)
     object.__setattr__(event, "kind", kind)
     if type in RESERVED_TYPES:
-        text = GAP_TEXT.format(missed=data["missed"]) if type == "gap" else ""  # type: ignore[index]
+        # That of another server is told as it came, as text.
+        missed = data.get("missed", "some") if isinstance(data, dict) else "some"
+        text = GAP_TEXT.format(missed=missed) if type == "gap" else ""
     object.__setattr__(event, "text", text)
     return event
 
