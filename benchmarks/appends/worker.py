@@ -18,6 +18,7 @@ import random
 import sqlite3
 import sys
 import time
+from itertools import cycle, islice
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import anyio
@@ -27,7 +28,7 @@ from streamkit import Stream, Streams
 from streamkit.sinks.sqlite import SQLiteStore
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
 Found: TypeAlias = dict[str, Any]
 
@@ -43,19 +44,20 @@ def insert(path: str, seconds: int) -> Found:
     database.execute("PRAGMA journal_mode = WAL")
     database.execute("PRAGMA synchronous = FULL")
     database.execute("CREATE TABLE event (seq INTEGER PRIMARY KEY, data TEXT NOT NULL)")
+    made = cycle([_item(n) for n in range(1000)])
     events, start = 0, time.perf_counter()
     while (passed := time.perf_counter() - start) < seconds:
-        database.execute("INSERT INTO event (data) VALUES (?)", (json.dumps(_item(events)),))
+        database.execute("INSERT INTO event (data) VALUES (?)", (json.dumps(next(made)),))
         events += 1
     database.close()
     return {"events": events, "seconds": passed}
 
 
 async def append(path: str, count: int) -> Found:
-    """Have a job send as fast as it can; the clock runs until the store has all of it."""
+    """Start a source that is always ready; the clock runs until the store has all of it."""
     async with Streams(SQLiteStore(path)) as streams:
         start = time.perf_counter()
-        await streams.launch(NAME, _send_all, count)
+        await streams.start(NAME, _all(count))
         # A follower would read all of it, and this is not about reading.
         while (await streams.status(NAME))["state"] == "open":  # noqa: ASYNC110 - no event for it
             await anyio.sleep(LOOK)
@@ -111,9 +113,10 @@ async def _latencies(streams: Streams, count: int) -> list[float]:
     return latencies
 
 
-async def _send_all(stream: Stream, count: int) -> None:
-    for n in range(count):
-        await stream.send(_item(n))
+async def _all(count: int) -> AsyncGenerator[dict[str, str | int], None]:
+    # Made before, on both sides: this is about writing them.
+    for item in islice(cycle([_item(n) for n in range(1000)]), count):
+        yield item
 
 
 async def _send_now_and_then(stream: Stream, count: int) -> None:

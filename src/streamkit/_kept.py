@@ -34,7 +34,8 @@ _LINE = b'{"type":%b,"kind":"%b","time":%.3f,"data":%b}'
 def kept_line(item: object) -> bytes:
     """Return the line that a store keeps of an item; b"" for one that says nothing."""
     if type(item) is dict:
-        return _checked(_DICT % (time(), to_json(item)))
+        line = _DICT % (time(), to_json(item))
+        return line if len(line) <= MAX_EVENT_BYTES else _checked(line)
     kind = "json"
     event: Event | None
     if isinstance(item, KeptEvent):  # of another stream

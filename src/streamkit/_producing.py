@@ -81,8 +81,7 @@ class _Lines(Encoder[object]):
     """Items as a store keeps them."""
 
     def one(self, item: object) -> bytes:
-        line = kept_line(item)
-        return line + b"\n" if line else b""
+        return line + b"\n" if (line := kept_line(item)) else b""
 
 
 class SourceIntake:

@@ -208,7 +208,11 @@ class Pump:
 
     def _batch(self) -> tuple[list[bytes], int]:
         """Return what one append may hold of what is pending, and its bytes."""
-        pending, size = self._pending, 0
+        pending = self._pending
+        size = sum(map(len, pending))
+        if len(pending) <= MAX_BATCH_EVENTS and size <= MAX_BATCH_BYTES:
+            return pending, size
+        size = 0
         for count, line in enumerate(pending):
             if count == MAX_BATCH_EVENTS or (count and size + len(line) > MAX_BATCH_BYTES):
                 return pending[:count], size
