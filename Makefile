@@ -21,7 +21,7 @@ demo: .venv/demo.stamp   ## start the demo app; ARGS=--check calls every endpoin
 test: .venv/test.stamp   ## run all tests with coverage; ARGS="-k name" runs some
 	.venv/bin/python -m pytest $(or $(ARGS),--cov --cov-report=term-missing:skip-covered)
 
-chaos: .venv/test.stamp   ## the long form of the fault tests: ten rounds of each, about 20 minutes
+chaos: .venv/test.stamp   ## the long form of the fault tests: ten rounds of each, a minute a round
 	STREAMKIT_CHAOS=long .venv/bin/python -m pytest tests/chaos $(ARGS)
 
 # mypy reads the benchmarks too, hence their extra.

@@ -47,7 +47,7 @@ def parse_cursor(text: str) -> Cursor:
 
 
 def format_cursor(head: Head, seq: int) -> str:
-    """Write the cursor of an event; "" when there is no claim."""
+    """Write the cursor of an event."""
     return f"{token_at(head, seq)}.{seq}"
 
 

@@ -14,12 +14,13 @@ from typing import Any, Generic, Literal, TypeVar
 
 from anyio import sleep
 
+from ._bay import Bay
 from ._cursor import START, Cursor, format_cursor, is_valid, token_at
 from ._format import Format
 from ._kept import KeptEvent, kept_event, make_kept
 from ._store import Head
 from ._stream_errors import CursorLost, StoreAway
-from ._tail import ids
+from ._tail import Tail, ids
 from ._tails import PAGE, Tails
 
 V = TypeVar("V", bytes, list[KeptEvent])
@@ -48,6 +49,10 @@ class Follower(ABC, Generic[V]):
 
     _nothing: V
     _rests = False
+    _left: bool
+    _tail: Tail
+    _pings: int
+    bay: Bay
 
     def __init__(
         self, tails: Tails, name: str, cursor: Cursor, head: Head, keep_alive: float | None = None
@@ -59,11 +64,7 @@ class Follower(ABC, Generic[V]):
         """How the stream ended; None when one may come back to it."""
         self.tails = tails
         self.name = name
-        self._left = False
-        self._tail = tails.attach(name, head)
-        self.bay = self._tail.bay(keep_alive)
-        self.bay.places += 1
-        self._pings = self.bay.pings
+        self._take_place(tails.attach(name, head), keep_alive)
         self._seq = cursor.seq
         self._seen: Head | None = None  # nothing has come after `_seq` while the tail has this one
         self._head = head  # as of the claim under which the last seen event was written
@@ -78,7 +79,7 @@ class Follower(ABC, Generic[V]):
             event = self.bay.event  # before looking: what comes meanwhile sets it
             tail = self._tail
             unchanged = tail.head is self._seen and tail.seq == self._seq and not tail.gone
-            # Most looks come right behind a delivery, and to see that takes a quarter of the time.
+            # Most looks come right behind a delivery: to see that is cheaper than to look again.
             if not (unchanged and not self.tails.stopping) and (found := self._ready()):
                 return found
             if self.ended:
@@ -124,11 +125,14 @@ class Follower(ABC, Generic[V]):
     def come_back(self) -> None:
         """Follow again from the same place, after `leave()`."""
         if self._left:
-            self._left = False
-            self._tail = self.tails.attach_again(self.name, self._head)
-            self.bay = self._tail.bay(None)
-            self.bay.places += 1
-            self._pings = self.bay.pings
+            self._take_place(self.tails.attach_again(self.name, self._head), None)
+
+    def _take_place(self, tail: Tail, keep_alive: float | None) -> None:
+        self._left = False
+        self._tail = tail
+        self.bay = tail.bay(keep_alive)
+        self.bay.places += 1
+        self._pings = self.bay.pings
 
     def leave(self) -> None:
         """Follow no more."""
@@ -198,9 +202,8 @@ class Follower(ABC, Generic[V]):
             return self._notice("gap", {"first": head.first, "missed": missed})
         elif lines:
             return self._paged(head, lines)
-        await sleep(
-            RETRY_PAUSE
-        )  # the store forgot what is ahead of us; its producer writes it again
+        # Else the store forgot what is ahead of us; its producer writes it again.
+        await sleep(RETRY_PAUSE)
         return None
 
     def _paged(self, head: Head, lines: list[bytes]) -> V | None:
@@ -216,9 +219,12 @@ class Follower(ABC, Generic[V]):
     def _end(self, last: KeptEvent) -> None:
         self.last, self.pause = last, "ended"
 
-    @abstractmethod
     def _from_tail(self) -> tuple[V, int] | None:
         """Return what the tail has, and up to which number; None when it is not there."""
+        lines = self._tail.lines(self._seq)
+        if lines is None or self._tail.head is None:
+            return None
+        return self._made(lines, self._tail.head, self._seq), self._seq + len(lines)
 
     @abstractmethod
     def _made(self, lines: Sequence[bytes], head: Head, after: int) -> V:
@@ -255,10 +261,7 @@ class FrameFollower(Follower[bytes]):
     def _from_tail(self) -> tuple[bytes, int] | None:
         if self._format.shared:
             return self._tail.encoded(self._seq, self._format)
-        lines = self._tail.lines(self._seq)
-        if lines is None or self._tail.head is None:
-            return None
-        return self._made(lines, self._tail.head, self._seq), self._seq + len(lines)
+        return super()._from_tail()
 
     def _made(self, lines: Sequence[bytes], head: Head, after: int) -> bytes:
         return b"".join(map(self.encoder.kept, lines, ids(head, after + 1, len(lines))))
@@ -276,12 +279,6 @@ class EventFollower(Follower[list[KeptEvent]]):
     __slots__ = ()
 
     _nothing = []  # noqa: RUF012 - nobody writes to it
-
-    def _from_tail(self) -> tuple[list[KeptEvent], int] | None:
-        lines = self._tail.lines(self._seq)
-        if lines is None or self._tail.head is None:
-            return None
-        return self._made(lines, self._tail.head, self._seq), self._seq + len(lines)
 
     def _made(self, lines: Sequence[bytes], head: Head, after: int) -> list[KeptEvent]:
         return list(map(kept_event, lines, ids(head, after + 1, len(lines))))

@@ -99,9 +99,8 @@ class Handover:
             pass  # of somebody else: we cancel by `leave`, and a source does not end the process
         except (Exception, BaseExceptionGroup) as raised:  # noqa: BLE001 - the taker raises it
             error = _the_one(raised)
-            mixed = isinstance(error, BaseExceptionGroup) and not isinstance(error, Exception)
-            if mixed and raised.split(KeyboardInterrupt)[0] is None:  # type: ignore[union-attr]
-                error = SourceCancelled()  # of somebody else, as above
+            if _is_of_others(error):
+                error = SourceCancelled()
                 error.__cause__ = raised
         finally:
             failed = isinstance(error, Exception) and not isinstance(error, SourceCancelled)
@@ -283,6 +282,13 @@ def _shield(guard: CancelScope) -> None:
     """
     if guard.deadline == inf:
         guard.shield, guard.deadline = True, current_time() + CLOSE_TIMEOUT
+
+
+def _is_of_others(error: BaseException) -> bool:
+    """Tell whether it is a group with exits or cancellations of somebody else in it."""
+    if not isinstance(error, BaseExceptionGroup) or isinstance(error, Exception):
+        return False
+    return error.subgroup(KeyboardInterrupt) is None
 
 
 def _the_one(error: BaseException) -> BaseException:

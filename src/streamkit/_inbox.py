@@ -74,7 +74,7 @@ class Inbox:
         while not self._add(line):
             with self._lock:
                 self._room = room = self._room or Event()
-                if not self._full or self._ended:
+                if not self.stuck or self._ended:
                     continue
             await room.wait()
 
@@ -128,10 +128,6 @@ class Inbox:
     @property
     def stuck(self) -> bool:
         """Tell whether there is no room."""
-        return self._full
-
-    @property
-    def _full(self) -> bool:
         return len(self._lines) >= MAX_ITEMS or self._bytes >= MAX_BYTES
 
     def _add(self, line: bytes) -> bool:

@@ -17,9 +17,10 @@ from ._errors import ServerStopping
 from ._names import check_name
 from ._producing import Produced
 from ._pump import Pump
+from ._retry import patience
 from ._store import Claim, Head, Over, Store, new_epoch
 from ._stream_errors import StoreAway, StreamExists
-from ._tails import Tails, patience
+from ._tails import Tails
 from ._terms import TermOptions, Terms
 
 IfExists: TypeAlias = Literal["raise", "follow", "restart"]
@@ -29,7 +30,6 @@ CLOSE_TIMEOUT = 6.0
 
 # How often a claim is made whose acknowledgement is lost. To make it twice changes nothing.
 CLAIM_ATTEMPTS = 4
-
 
 logger = logging.getLogger("streamkit")
 

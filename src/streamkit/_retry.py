@@ -1,8 +1,8 @@
-"""`Reconnect`: when to come back after a lost connection. Rule: no I/O here, no clock."""
+"""When to try again: `Reconnect` to an upstream, `patience` with a store. Rule: no I/O here."""
 
 from __future__ import annotations
 
-__all__ = ("Reconnect",)
+__all__ = ("Reconnect", "patience")
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -59,3 +59,11 @@ class Reconnect:
                 # Not 2**attempt of a large one: that is no float any more.
                 delay = max(self.first * 2.0 ** min(attempt, 60), wished or 0.0)
             yield min(delay, self.max_delay) * chance(1.0, 1.0 + self.jitter)
+
+
+def patience() -> Iterator[float]:
+    """Yield how long to wait for a store that is away, each time; jittered and bounded."""
+    pause = 0.05
+    while True:
+        yield uniform(0.5, 1) * pause  # noqa: S311 - jitter is no secret
+        pause = min(2 * pause, 2.0)

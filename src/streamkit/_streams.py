@@ -277,10 +277,9 @@ class Streams:
         """Count what is held here: followers that have left are not."""
         return Statistics(self._tails.followers, len(self._producers), self._tails.watched)
 
-    def _running(self) -> TaskGroup:
+    def _running(self) -> None:
         if self._tasks is None:
             raise ServerStopping if self._stopping else NotRunning
-        return self._tasks
 
     async def _write(
         self, name: str, produced: Produced, if_exists: IfExists, options: TermOptions

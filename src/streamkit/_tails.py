@@ -7,16 +7,16 @@ the longer nothing happens, the more rarely.
 
 from __future__ import annotations
 
-__all__ = ("PAGE", "Tails", "patience")
+__all__ = ("PAGE", "Tails")
 
 import logging
 from collections.abc import Callable, Iterator
-from random import uniform
 
 from anyio import CancelScope, Event, current_time, move_on_after, sleep
 from anyio.abc import TaskGroup
 
 from ._bay import Writer
+from ._retry import patience
 from ._store import Head, Store
 from ._stream_errors import StoreAway
 from ._tail import Tail
@@ -38,14 +38,6 @@ LINGER = 5.0
 
 # For a last write to all clients when the application stops.
 FAREWELL = 1.0
-
-
-def patience() -> Iterator[float]:
-    """Return how long to wait for a store that is away, each time; jittered and bounded."""
-    pause = 0.05
-    while True:
-        yield uniform(0.5, 1) * pause  # noqa: S311 - jitter is no secret
-        pause = min(2 * pause, 2.0)
 
 
 class Tails:

@@ -17,12 +17,10 @@ from typing import Generic, TypeVar
 
 from anyio.lowlevel import checkpoint
 
+from ._handover import MAX_TURN
 from ._source import close, register
 
 T = TypeVar("T")
-
-# How long items that are all there may keep the event loop. See MAX_TURN of the handover.
-MAX_TURN = 0.007
 
 
 class Track(Generic[T]):

@@ -13,7 +13,7 @@ import warnings
 from time import monotonic
 from typing import Any
 
-import grpc  # type: ignore[import-untyped]
+import grpc  # type: ignore[import-untyped]  # it comes without hints
 
 from streamkit import open_source
 from streamkit.sources.gemini import stream_gemini

@@ -69,7 +69,7 @@ async def test_a_job_that_outruns_a_store_that_is_away_fails_when_it_shall(
 
     async with Streams(store, drain=0) as streams:
         following = await streams.launch("a", work, when_full="fail")
-        await eventually(lambda: streams._producers.get("a")._failure)  # type: ignore[union-attr]
+        await eventually(lambda: streams._producers.get("a")._failure)  # type: ignore[union-attr]  # it is there
         store.deaf.clear()
         assert await last_type(following) == "error"
         status = await streams.status("a")

@@ -96,7 +96,7 @@ async def test_who_comes_out_of_a_rest_waits_for_the_keep_alive_that_is_being_wr
     async def taking(data: bytes) -> None:
         order.append(data)
         if data == PING:
-            await eventually(lambda: streams._tails.get("a").seq >= 2)  # type: ignore[union-attr]
+            await eventually(lambda: streams._tails.get("a").seq >= 2)  # type: ignore[union-attr]  # it is followed
             await checkpoint()
             order.append(b"done")
 

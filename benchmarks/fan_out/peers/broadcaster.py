@@ -28,8 +28,8 @@ broadcast = Broadcast("memory://")
 async def events() -> AsyncIterator[ServerSentEvent]:
     async with broadcast.subscribe(CHANNEL) as subscriber:
         # Its annotations allow for a None that never comes.
-        async for event in subscriber:  # type: ignore[union-attr]
-            yield ServerSentEvent(event.message)  # type: ignore[union-attr]
+        async for event in subscriber:  # type: ignore[union-attr]  # its hints say maybe None
+            yield ServerSentEvent(event.message)  # type: ignore[union-attr]  # as above
 
 
 async def follow(request: Request) -> EventSourceResponse:

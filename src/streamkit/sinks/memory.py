@@ -215,6 +215,8 @@ class _Log:
     def events_after(self, after: int, limit: int) -> list[bytes]:
         start = max(after + 1, self.head.first) - self._offset
         events = self._events[start : start + limit]
+        if sum(map(len, events)) <= PAGE_BYTES:
+            return events
         sizes = accumulate(map(len, events))
         fitting = sum(1 for _ in takewhile(lambda size: size <= PAGE_BYTES, sizes))
         return events[: max(1, fitting)]
