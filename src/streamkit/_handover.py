@@ -136,11 +136,6 @@ class Handover:
         return len(self._ready)
 
     @property
-    def over(self) -> bool:
-        """Tell whether the source has ended and all was taken."""
-        return self.ended and not self._ready
-
-    @property
     def full(self) -> bool:
         """Tell whether the source waits for room."""
         return self._room is not None

@@ -107,7 +107,7 @@ class SourceIntake:
     @property
     def over(self) -> bool:
         """Tell whether the source has ended and all was taken."""
-        return self._hand.over
+        return self._hand.ended and not self._hand.waiting
 
     @property
     def stuck(self) -> bool:
