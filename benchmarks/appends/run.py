@@ -73,9 +73,9 @@ def _tail(count: int) -> list[float]:
         assert producer.stdin is not None
         producer.stdin.write("begin\n")
         producer.stdin.flush()
-        latencies: list[float] = finish(reader, "read")["latencies_us"]
+        latencies = finish(reader, "read")["latencies_us"]
         finish(producer, "produce")
-    return latencies
+    return [round(each) for each in latencies]
 
 
 def _wait_until_ready(process: subprocess.Popen[str]) -> None:
