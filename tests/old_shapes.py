@@ -7,8 +7,8 @@ from typing import Any
 from anyio import create_task_group
 
 from streamkit import Following, Format
-from streamkit._errors import told
-from streamkit._handover import Handover
+from streamkit._feeding.handover import Handover
+from streamkit.errors._base import told
 
 from .streams.fakes import answered, rest
 

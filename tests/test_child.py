@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from streamkit import CommandTimeout, StartFailed
-from streamkit import _child as child_module
 from streamkit.sources.process import Exit, stream_process
+from streamkit.sources.process import _child as child_module
 
 
 def refused(*_: Any) -> int:

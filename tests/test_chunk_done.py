@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from streamkit import Event, ItemRefused, Line, ReservedType, StreamCancelled, Streams
-from streamkit._errors import ServerStopping
+from streamkit.errors._base import ServerStopping
 from streamkit.models import Data, Error, Finish, Start, Text, ToolCall, Usage
 from streamkit.sinks.chunk_done import as_chunk_done
 

@@ -18,9 +18,9 @@ from anyio import (
 from anyio.lowlevel import checkpoint
 
 from streamkit import CleanupTimeout, Encoder, ItemRefused, as_text, step
-from streamkit import _handover as handover_module
-from streamkit._handover import Handover
-from streamkit._source import feeding_now
+from streamkit._feeding import handover as handover_module
+from streamkit._feeding.handover import Handover
+from streamkit._feeding.source import feeding_now
 
 from .fakes import (
     Fountain,

@@ -152,12 +152,8 @@ def test_every_guarantee_names_tests_that_exist() -> None:
 
 
 def test_the_error_page_lists_each_code_with_its_status() -> None:
-    from streamkit import (  # noqa: PLC0415 - only this test needs them
-        _errors,
-        _model_errors,
-        _stream_errors,
-        _upstream_errors,
-    )
+    from streamkit.errors import _base, _streams, _upstream  # noqa: PLC0415 - only here
+    from streamkit.models import _errors as _models  # noqa: PLC0415 - only here
 
     listed = re.findall(
         r"^\| `([a-z-]+)` \| (\d+) \| `(\w+)` \|",
@@ -166,11 +162,11 @@ def test_the_error_page_lists_each_code_with_its_status() -> None:
     )
     classes = [
         value
-        for module in (_errors, _stream_errors, _model_errors, _upstream_errors)
+        for module in (_base, _streams, _models, _upstream)
         for value in vars(module).values()
         if isinstance(value, type)
         and value.__module__.startswith("streamkit")
-        and issubclass(value, _errors.StreamkitError)
+        and issubclass(value, _base.StreamkitError)
     ]
     assert sorted(listed) == sorted(
         {(kind.code, str(kind.status), kind.__name__) for kind in classes}
@@ -179,8 +175,8 @@ def test_the_error_page_lists_each_code_with_its_status() -> None:
 
 def test_the_design_page_lists_each_file_of_the_core() -> None:
     page = (ROOT / "docs/design.md").read_text()
-    for file in SOURCE.glob("_[a-z]*.py"):
-        assert f"| `{file.name}` |" in page
+    for file in SOURCE.glob("_[a-z]*/[a-z]*.py"):
+        assert f"| `{file.relative_to(SOURCE).as_posix()}` |" in page
 
 
 def examples() -> Iterator[Any]:
@@ -204,7 +200,7 @@ from fastapi import FastAPI
 from streamkit import *
 from streamkit.adapters.aiohttp import respond
 from streamkit.adapters.fastapi import StreamResponse, error_response
-from streamkit._lines import LineDecoder
+from streamkit._items.lines import LineDecoder
 from streamkit.logs import *
 from streamkit.models import *
 from streamkit.sinks.sqlite import SQLiteStore
@@ -232,7 +228,7 @@ streams = Streams(MemoryStore())
 async def words(): yield "x"
 def read_temperature(): return 20.5
 class Shout(Encoder[str]): ...
-from streamkit._sse import encode_comment, encode_text
+from streamkit._items.sse import encode_comment, encode_text
 """
 
 

@@ -7,10 +7,11 @@ import re
 import pytest
 
 import streamkit
-from streamkit import _errors, _model_errors, _stream_errors, _upstream_errors
-from streamkit._errors import StreamkitError, told
+from streamkit.errors import _base, _streams, _upstream
+from streamkit.errors._base import StreamkitError, told
+from streamkit.models import _errors as _models
 
-MODULES = (_errors, _stream_errors, _model_errors, _upstream_errors)
+MODULES = (_base, _streams, _models, _upstream)
 CLASSES = [
     value
     for module in MODULES

@@ -26,7 +26,7 @@ from streamkit import (
     as_sse,
     as_text,
 )
-from streamkit._event import RESERVED_TYPES, Typed
+from streamkit._items.event import RESERVED_TYPES, Typed
 
 
 @dataclass

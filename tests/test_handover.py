@@ -19,8 +19,8 @@ from anyio import (
 from anyio.lowlevel import checkpoint
 
 from streamkit import Encoder, SourceCancelled, as_sse, as_text
-from streamkit._handover import MAX_TURN, Handover, _the_one
-from streamkit._source import Batched
+from streamkit._feeding.handover import MAX_TURN, Handover, _the_one
+from streamkit._feeding.source import Batched
 
 from .fakes import Fountain, drain, feed_until, while_the_source_waits
 

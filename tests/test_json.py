@@ -21,9 +21,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamkit import _json
-from streamkit._errors import ItemRefused
-from streamkit._json import to_json, to_utf8
+from streamkit._items import json as _json
+from streamkit._items.json import to_json, to_utf8
+from streamkit.errors._base import ItemRefused
 
 Write: TypeAlias = Callable[[object], bytes]
 
@@ -465,7 +465,7 @@ def test_orjson_is_taken_when_it_is_installed() -> None:
 
 def test_the_stdlib_is_taken_when_orjson_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "orjson", None)
-    spec = importlib.util.spec_from_file_location("streamkit._json_alone", _json.__file__)
+    spec = importlib.util.spec_from_file_location("streamkit._items._json_alone", _json.__file__)
     assert spec is not None
     assert spec.loader is not None
     alone = importlib.util.module_from_spec(spec)

@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from streamkit import as_bytes
-from streamkit._lines import Line, LineDecoder, Lines
+from streamkit._items.lines import Line, LineDecoder, Lines
 from streamkit.sources.process import Exit
 
 

@@ -12,11 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamkit import Event, InvalidEvent, SSEDecoder, as_event_jsonl, as_jsonl, as_sse, as_text
-from streamkit._errors import ModelFailed, told
-from streamkit._event import RESERVED_TYPES
-from streamkit._format import Format
-from streamkit._kept import kept_event, kept_line
-from streamkit._model_events import _FIELDS, _TYPES
+from streamkit._items.event import RESERVED_TYPES
+from streamkit._items.format import Format
+from streamkit._items.stored import kept_event, kept_line
+from streamkit.errors._base import ModelFailed, told
 from streamkit.logs import LogRecord
 from streamkit.models import (
     Citation,
@@ -36,6 +35,7 @@ from streamkit.models import (
     accumulate,
     from_event,
 )
+from streamkit.models._events import _FIELDS, _TYPES
 
 PAGE = Citation("1", "Example", "https://example.org/", "quoted", 3, 9)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from streamkit._secrets import without_secrets
 from streamkit.models import Error
+from streamkit.models._failures import without_secrets
 
 KEY = "sk-abcdefgh"
 

@@ -16,7 +16,7 @@ from anyio.lowlevel import checkpoint
 from pydantic import BaseModel
 
 from streamkit import Event, NotASource, open_source, step
-from streamkit._source import Step, check_source, close
+from streamkit._feeding.source import Step, check_source, close
 
 from .fakes import Fountain, nested, upper
 

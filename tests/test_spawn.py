@@ -9,8 +9,8 @@ from subprocess import PIPE, Popen
 
 import pytest
 
-from streamkit import _spawn
-from streamkit._spawn import has_living_members, own_group
+from streamkit.sources.process import _spawn
+from streamkit.sources.process._spawn import has_living_members, own_group
 
 
 def test_a_group_of_ours_is_nobodys_to_signal() -> None:

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from streamkit._errors import EventTooLarge
-from streamkit._event import Event, decoded_event
-from streamkit._sse import SSEDecoder
+from streamkit._items.event import Event, decoded_event
+from streamkit._items.sse import SSEDecoder
+from streamkit.errors._base import EventTooLarge
 
 BOM = b"\xef\xbb\xbf"
 

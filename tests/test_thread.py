@@ -12,9 +12,9 @@ import pytest
 from anyio import create_task_group, fail_after, move_on_after, to_thread, wait_all_tasks_blocked
 
 from streamkit import CleanupTimeout, Format, SourceError, as_bytes, as_text, open_source
-from streamkit import _thread as thread_module
-from streamkit._handover import Handover
-from streamkit._thread import MAX_BYTES, MAX_ITEMS, Chunks, Threaded
+from streamkit._feeding import threaded as thread_module
+from streamkit._feeding.handover import Handover
+from streamkit._feeding.threaded import MAX_BYTES, MAX_ITEMS, Chunks, Threaded
 
 
 class Letters:

@@ -10,12 +10,12 @@ import pytest
 from anyio import CancelScope, create_task_group, get_current_task
 from anyio.lowlevel import checkpoint
 
-from streamkit import _track as track_module
 from streamkit import as_text, open_source, step
-from streamkit._handover import Handover
-from streamkit._source import Feeding, feeding_now
-from streamkit._stream_errors import StreamEnded
+from streamkit._feeding.handover import Handover
+from streamkit._feeding.source import Feeding, feeding_now
+from streamkit.errors._streams import StreamEnded
 from streamkit.logs import Progress, ProgressTracker
+from streamkit.logs import _track as track_module
 
 from .fakes import Fountain, before_the_first, drain, feed_until, while_the_source_waits
 from .test_progress import Watched

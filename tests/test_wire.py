@@ -11,12 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamkit._json import to_json
-from streamkit._wire import TOO_LARGE, TRUNCATED, Wire
-from streamkit._wire_chat import ChatWire
-from streamkit._wire_gemini import GeminiWire
-from streamkit._wire_reading import provider_error
-from streamkit._wire_responses import ResponsesWire
+from streamkit._items.json import to_json
 from streamkit.models import (
     Data,
     Error,
@@ -30,6 +25,11 @@ from streamkit.models import (
     Usage,
     from_event,
 )
+from streamkit.models._wires.chat import ChatWire
+from streamkit.models._wires.gemini import GeminiWire
+from streamkit.models._wires.reading import provider_error
+from streamkit.models._wires.responses import ResponsesWire
+from streamkit.models._wires.wire import TOO_LARGE, TRUNCATED, Wire
 
 WIRES = [ChatWire, ResponsesWire, GeminiWire]
 
@@ -378,7 +378,7 @@ def test_half_a_call_was_cut_whatever_you_say_of_the_server(
 def test_arguments_without_end_are_an_error_before_they_fill_the_memory(
     kind: type[Wire], chunk: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("streamkit._wire.MAX_ARGUMENTS", len(HALF) - 1)
+    monkeypatch.setattr("streamkit.models._wires.wire.MAX_ARGUMENTS", len(HALF) - 1)
     wire = kind()
     assert (wire.feed(chunk)[-1], wire.error) == (TOO_LARGE, TOO_LARGE)
     assert wire.end() == [Finish("error")]

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from streamkit._wire_chat import ChatWire
 from streamkit.models import (
     Citation,
     Data,
@@ -21,6 +20,7 @@ from streamkit.models import (
     ToolCallDelta,
     Usage,
 )
+from streamkit.models._wires.chat import ChatWire
 
 START = Start("chatcmpl-1", "gpt-test", "openai")
 STOP = Finish("stop", "stop")

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from streamkit._wire_gemini import GeminiWire
 from streamkit.models import (
     Citation,
     Data,
@@ -20,6 +19,7 @@ from streamkit.models import (
     ToolCall,
     Usage,
 )
+from streamkit.models._wires.gemini import GeminiWire
 
 START = Start("resp-1", "gemini-test", "gemini")
 STOP = Finish("stop", "STOP")

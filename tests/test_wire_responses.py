@@ -7,7 +7,6 @@ from typing import Any, get_args
 
 import pytest
 
-from streamkit._wire_responses import ResponsesWire
 from streamkit.models import (
     Citation,
     Data,
@@ -22,6 +21,7 @@ from streamkit.models import (
     ToolCallDelta,
     Usage,
 )
+from streamkit.models._wires.responses import ResponsesWire
 
 START = Start("resp_1", "gpt-test", "openai")
 STOP = Finish("stop", "completed")

@@ -16,9 +16,9 @@ from anyio.lowlevel import checkpoint
 from trio.testing import MockClock
 
 from streamkit import Encoder, Format, ItemRefused, as_bytes, as_sse, as_text
-from streamkit import _writing as writing_module
-from streamkit._handover import Handover
-from streamkit._writing import Left, Stuck, Timing, write_stream
+from streamkit._feeding.handover import Handover
+from streamkit._serving import write_source as writing_module
+from streamkit._serving.write_source import Left, Stuck, Timing, write_stream
 
 from .fakes import Fountain, jumping_clock
 

@@ -18,7 +18,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from streamkit import Stream, StreamkitError, Streams, as_sse
-from streamkit._terms import TermOptions
+from streamkit._streams.options import TermOptions
 from streamkit.adapters.starlette import StreamResponse, error_response
 from streamkit.sinks.sqlite import SQLiteStore
 

@@ -9,7 +9,7 @@ from typing import Any
 from anyio import Event
 
 from streamkit import MemoryStore, Page, StoreAway
-from streamkit._store import Claim, Head
+from streamkit._store.contract import Claim, Head
 
 
 class Away(MemoryStore):

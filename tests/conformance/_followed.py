@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 from anyio import sleep
 
 from streamkit import Following, MemoryStore, Statistics, Stream, StreamError, Streams
-from streamkit._bay import Bay
+from streamkit._following.waiting import Bay
 
 from ._client import SOON, WAIT, Exchange, Server, eventually
 from ._run import Run, new_run

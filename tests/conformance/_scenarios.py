@@ -25,7 +25,7 @@ from streamkit import (
     as_sse,
     as_text,
 )
-from streamkit._format import Format
+from streamkit._items.format import Format
 
 from ._run import Run, where
 

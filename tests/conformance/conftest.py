@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 import uvloop
 
-from streamkit import _tails
+from streamkit._following import mirrors as _tails
 
 from ._away import Away
 from ._client import Server, eventually, open_files

@@ -10,9 +10,9 @@ from collections.abc import Callable
 import pytest
 
 from streamkit import StreamkitError
-from streamkit._cursor import new_token
-from streamkit._orphans import end_orphan
-from streamkit._store import Claim, new_epoch
+from streamkit._store.contract import Claim, new_epoch
+from streamkit._store.cursor import new_token
+from streamkit._streams.orphans import end_orphan
 
 from ._client import Exchange, Server
 from ._followed import Followed, Producer, ids_of, without_retry

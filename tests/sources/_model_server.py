@@ -19,9 +19,9 @@ import pytest
 from anyio import fail_after
 from google import genai
 
-from streamkit._errors import ModelFailed
-from streamkit._model_source import ModelSource
+from streamkit.errors._base import ModelFailed
 from streamkit.models import ModelEvent
+from streamkit.models._source import ModelSource
 from streamkit.sources.gemini import stream_gemini
 from streamkit.sources.openai import stream_gpt
 

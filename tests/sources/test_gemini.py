@@ -9,9 +9,9 @@ import httpx2
 import pytest
 from google import genai
 
-from streamkit._model_errors import MissingKey
-from streamkit._model_source import ModelSource
 from streamkit.models import Finish, accumulate
+from streamkit.models._errors import MissingKey
+from streamkit.models._source import ModelSource
 from streamkit.sources.gemini import DEFAULT_MODEL, stream_gemini
 
 from ._model_server import KEY, SAYINGS, frames, gemini, generativeai, outcome

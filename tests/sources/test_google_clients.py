@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from streamkit import open_source
-from streamkit._errors import ModelFailed
+from streamkit.errors._base import ModelFailed
 from streamkit.models import accumulate
 from streamkit.sources.gemini import stream_gemini
 

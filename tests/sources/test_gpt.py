@@ -18,11 +18,11 @@ import pytest
 from anyio import create_task_group, move_on_after, sleep
 
 from streamkit import MissingDependency, as_sse
-from streamkit._errors import ModelFailed
-from streamkit._handover import Handover
-from streamkit._model_errors import MissingKey
-from streamkit._model_source import ModelSource
+from streamkit._feeding.handover import Handover
+from streamkit.errors._base import ModelFailed
 from streamkit.models import Data, Error, Finish, PartEnd, accumulate
+from streamkit.models._errors import MissingKey
+from streamkit.models._source import ModelSource
 from streamkit.sources import openai as source_module
 from streamkit.sources.openai import DEFAULT_MODEL, stream_gpt
 
@@ -174,7 +174,7 @@ def test_another_api_is_refused() -> None:
 
 
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("streamkit._carrying.RETRY_DELAY", 0.001)
+    monkeypatch.setattr("streamkit.models._carriers.event_stream.RETRY_DELAY", 0.001)
 
 
 @pytest.mark.usefixtures("by_wire")
@@ -262,7 +262,7 @@ async def test_a_server_that_never_says_the_end_may_be_believed() -> None:
 
 @pytest.mark.slow  # the limit has to pass
 async def test_after_the_finish_nobody_is_waited_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("streamkit._model_source.LINGER", 0.1)
+    monkeypatch.setattr("streamkit.models._source.LINGER", 0.1)
     finished = frames([chat({"content": "Hello"}), chat(finish="stop")])
     async with serving(waits(finished)) as server:
         events, failure = await outcome(asked(server))
@@ -403,7 +403,7 @@ async def test_what_was_not_taken_is_gone_after_closing() -> None:
 
 @pytest.mark.slow  # the limit has to pass
 async def test_comments_after_the_finish_keep_nothing_open(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("streamkit._model_source.LINGER", 0.1)
+    monkeypatch.setattr("streamkit.models._source.LINGER", 0.1)
 
     async def script(exchange: Exchange) -> None:
         await exchange.head()

@@ -10,7 +10,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from streamkit._errors import ModelFailed
+from streamkit.errors._base import ModelFailed
 from streamkit.models import Error, Finish, ModelEvent, Start
 from streamkit.sources.gemini import stream_gemini
 from streamkit.sources.openai import stream_gpt

@@ -7,8 +7,8 @@ import pytest
 from anyio import create_task_group, wait_all_tasks_blocked
 
 from streamkit import as_text, open_source
-from streamkit._handover import Handover
-from streamkit._model_source import ModelSource
+from streamkit._feeding.handover import Handover
+from streamkit.models._source import ModelSource
 
 from ._model_server import (
     Asker,

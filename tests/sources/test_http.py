@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from streamkit._http import MAX_BODY, Response, loaded, opened, retry_after, tls
+from streamkit._upstream.request import MAX_BODY, Response, loaded, opened, retry_after, tls
 
 from ._upstream_server import Cut, Exchange, refuses, serving
 
@@ -65,7 +65,7 @@ async def test_a_refusal_that_is_cut_is_told_as_far_as_it_came() -> None:
 
 @pytest.mark.slow  # the limit has to pass
 async def test_a_refusal_that_trickles_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("streamkit._http.BODY_TIMEOUT", 0.1)
+    monkeypatch.setattr("streamkit._upstream.request.BODY_TIMEOUT", 0.1)
 
     async def script(exchange: Exchange) -> None:
         await exchange.head(500)
@@ -97,7 +97,7 @@ async def test_a_package_that_lacks_something_of_its_own_says_that(
     def broken(name: str) -> None:
         raise ModuleNotFoundError("no h11", name="h11")
 
-    monkeypatch.setattr("streamkit._http.import_module", broken)
+    monkeypatch.setattr("streamkit._upstream.request.import_module", broken)
     with pytest.raises(ModuleNotFoundError, match="h11"):
         await loaded("a package that is not loaded")
 

@@ -22,7 +22,7 @@ from streamkit import (
     as_sse,
     as_text,
 )
-from streamkit._handover import Handover
+from streamkit._feeding.handover import Handover
 from streamkit.sources.process import Exit, only, option, stream_process, stream_shell
 
 from ..fakes import drain

@@ -24,9 +24,9 @@ from streamkit import (
     open_source,
     step,
 )
-from streamkit import _spawn as spawn_module
-from streamkit._handover import Handover
+from streamkit._feeding.handover import Handover
 from streamkit.sources.process import Exit, Process, stream_process
+from streamkit.sources.process import _spawn as spawn_module
 
 from ..fakes import feed_until
 from ._commands import ends, first, is_running, leave, outcome, python, run, sh

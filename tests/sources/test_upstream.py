@@ -10,7 +10,7 @@ import pytest
 from anyio import create_task_group
 
 from streamkit import Event, EventTooLarge, as_sse
-from streamkit._upstream_errors import UpstreamFailed, UpstreamTruncated
+from streamkit.errors._upstream import UpstreamFailed, UpstreamTruncated
 from streamkit.sources.upstream import stream_sse
 
 from ._upstream_server import CLIENTS, END, client_of, numbered, says, serving, waits

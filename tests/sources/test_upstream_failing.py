@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from streamkit import Event
-from streamkit._http import MAX_BODY
-from streamkit._upstream_errors import (
+from streamkit._upstream.request import MAX_BODY
+from streamkit.errors._upstream import (
     UpstreamContentType,
     UpstreamError,
     UpstreamStatus,

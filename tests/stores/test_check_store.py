@@ -12,12 +12,12 @@ from typing import cast
 import pytest
 from anyio.lowlevel import checkpoint
 
-from streamkit._errors import StreamkitError
-from streamkit._lifecycle import Ended
-from streamkit._store import Claim, Head, Over, Page, Store
-from streamkit._store_kit import rules
+from streamkit._store.contract import Claim, Head, Over, Page, Store
+from streamkit._store.lifecycle import Ended
+from streamkit.errors._base import StreamkitError
 from streamkit.sinks.memory import MemoryStore
 from streamkit.testing import StoreBroken, check_store
+from streamkit.testing import _rules as rules
 
 from .makers import MAKERS
 

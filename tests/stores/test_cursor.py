@@ -14,7 +14,9 @@ from hypothesis.stateful import (
     rule,
 )
 
-from streamkit._cursor import (
+from streamkit._items.event import Event
+from streamkit._store.contract import CLAIMS_KEPT, Head
+from streamkit._store.cursor import (
     START,
     Cursor,
     format_cursor,
@@ -23,9 +25,7 @@ from streamkit._cursor import (
     parse_cursor,
     token_at,
 )
-from streamkit._event import Event
-from streamkit._store import CLAIMS_KEPT, Head
-from streamkit._stream_errors import InvalidCursor
+from streamkit.errors._streams import InvalidCursor
 
 TOKENS = st.text("abcxyz0189", min_size=1, max_size=32)
 

@@ -10,11 +10,11 @@ from typing import Self, cast
 import pytest
 from anyio import create_task_group, fail_after, wait_all_tasks_blocked
 
-from streamkit._store import Head, Store
-from streamkit._store_kit import rules
-from streamkit._stream_errors import StoreAway
+from streamkit._store.contract import Head, Store
+from streamkit.errors._streams import StoreAway
 from streamkit.sinks.memory import MemoryStore
 from streamkit.testing import FaultyStore, StoreBroken, check_store
+from streamkit.testing import _rules as rules
 
 from .makers import claim_of
 

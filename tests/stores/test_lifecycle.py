@@ -6,8 +6,8 @@ from typing import get_args
 
 import pytest
 
-from streamkit._event import RESERVED_TYPES
-from streamkit._lifecycle import LAST_TYPES, STEPS, Ended, State, last_event
+from streamkit._items.event import RESERVED_TYPES
+from streamkit._store.lifecycle import LAST_TYPES, STEPS, Ended, State, last_event
 from streamkit.sinks.memory import MemoryStore
 
 from .makers import claim_of

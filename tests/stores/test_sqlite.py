@@ -15,12 +15,12 @@ from typing import Any
 
 import pytest
 
-from streamkit._errors import UsageError
-from streamkit._sqlite_store import file
-from streamkit._sqlite_store.file import Link
-from streamkit._store import Store
-from streamkit._stream_errors import StoreAway, UnusableFile
+from streamkit._store.contract import Store
+from streamkit.errors._base import UsageError
+from streamkit.errors._streams import StoreAway, UnusableFile
 from streamkit.sinks.sqlite import SQLiteStore
+from streamkit.sinks.sqlite import _file as file
+from streamkit.sinks.sqlite._file import Link
 from streamkit.testing import check_store
 
 from .makers import claim_of

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from anyio import fail_after, wait_all_tasks_blocked
 
-from streamkit import _bells
+from streamkit._store import bells as _bells
 from streamkit.sinks.sqlite import SQLiteStore
 
 from .makers import claim_of

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from anyio import create_task_group, wait_all_tasks_blocked
 
-from streamkit._sqlite_store import threads
-from streamkit._sqlite_store.log import Changes
-from streamkit._store import Head, Lost, verdict
-from streamkit._stream_errors import StoreAway
+from streamkit._store.contract import Head, Lost, verdict
+from streamkit.errors._streams import StoreAway
 from streamkit.sinks.sqlite import SQLiteStore
+from streamkit.sinks.sqlite import _threads as threads
+from streamkit.sinks.sqlite._log import Changes
 
 from .makers import claim_of
 from .sqlite_files import held_writer, sql

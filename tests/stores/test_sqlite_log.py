@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from anyio import create_task_group, move_on_after, wait_all_tasks_blocked
 
-from streamkit._sqlite_store import log as sqlite_log
-from streamkit._sqlite_store.log import TOP
-from streamkit._store import Head
+from streamkit._store.contract import Head
 from streamkit.sinks.sqlite import SQLiteStore
+from streamkit.sinks.sqlite import _log as sqlite_log
+from streamkit.sinks.sqlite._log import TOP
 
 from .makers import claim_of
 from .sqlite_files import held_writer, sql

@@ -22,8 +22,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from streamkit._lifecycle import Ended, State
-from streamkit._store import Claim, Head, Over, Store
+from streamkit._store.contract import Claim, Head, Over, Store
+from streamkit._store.lifecycle import Ended, State
 
 from .makers import MAKERS
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamkit._store import Head, Lost, new_epoch, verdict
+from streamkit._store.contract import Head, Lost, new_epoch, verdict
 from streamkit.sinks.memory import MemoryStore
 
 from .makers import claim_of

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 from anyio import Event, current_time
 
 from streamkit import Format, MemoryStore, Streams, as_sse
-from streamkit._answering import answer_following
-from streamkit._writing import Timing
+from streamkit._serving.write_following import answer_following
+from streamkit._serving.write_source import Timing
 
 from .fakes import eventually
 

@@ -19,8 +19,8 @@ from anyio.lowlevel import checkpoint
 
 from streamkit import Event as StreamEvent
 from streamkit import Following, Format, Store, Stream, Streams, as_event_jsonl
-from streamkit._follower import FrameFollower
-from streamkit._store import Claim, Head, Over
+from streamkit._following.follower import FrameFollower
+from streamkit._store.contract import Claim, Head, Over
 from streamkit.testing import FaultyStore
 
 SOON = 10.0

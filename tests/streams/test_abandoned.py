@@ -10,8 +10,8 @@ import pytest
 from anyio import fail_after, to_thread, wait_all_tasks_blocked
 
 from streamkit import CleanupTimeout, MemoryStore, Stream, Streams
-from streamkit import _thread as thread
-from streamkit._thread import Threaded
+from streamkit._feeding import threaded as thread
+from streamkit._feeding.threaded import Threaded
 
 from ..fakes import Fountain
 from .fakes import data, eventually, last_type, read

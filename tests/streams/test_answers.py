@@ -10,13 +10,13 @@ from anyio import create_task_group
 from anyio.lowlevel import checkpoint
 
 from streamkit import Format, StreamFailed, Streams, as_jsonl, as_sse, as_text
-from streamkit._errors import ModelFailed
-from streamkit._handover import Handover
-from streamkit._wire import Wire
-from streamkit._wire_chat import ChatWire
-from streamkit._wire_gemini import GeminiWire
-from streamkit._wire_responses import ResponsesWire
+from streamkit._feeding.handover import Handover
+from streamkit.errors._base import ModelFailed
 from streamkit.models import Error, Finish, ModelEvent, Text, accumulate, from_event
+from streamkit.models._wires.chat import ChatWire
+from streamkit.models._wires.gemini import GeminiWire
+from streamkit.models._wires.responses import ResponsesWire
+from streamkit.models._wires.wire import Wire
 
 from ..fakes import drain
 from .fakes import body, read

@@ -7,8 +7,8 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 import pytest
 
 from streamkit import ExpiredStream, MemoryStore, Streams, UnknownStream
-from streamkit import _history as histories
-from streamkit._store import Page
+from streamkit._following import history as histories
+from streamkit._store.contract import Page
 
 from ..fakes import Fountain
 from .fakes import held, last_type, numbers_of, read, send_alone

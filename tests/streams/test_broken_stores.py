@@ -20,10 +20,10 @@ from streamkit import (
     as_sse,
     as_text,
 )
-from streamkit import _producers as producers
-from streamkit import _pump as pump
-from streamkit._store import Claim, Head, Page
-from streamkit._writing import Left
+from streamkit._serving.write_source import Left
+from streamkit._store.contract import Claim, Head, Page
+from streamkit._streams import pump
+from streamkit._streams import pumps as producers
 
 from ..fakes import Fountain
 from .browser import Browser

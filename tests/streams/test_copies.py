@@ -27,9 +27,9 @@ from streamkit import (
     step,
 )
 from streamkit import Event as StreamEvent
-from streamkit._inbox import CUT_MESSAGE
-from streamkit._kept import MAX_EVENT_BYTES
-from streamkit._writing import Timing, write_stream
+from streamkit._items.stored import MAX_EVENT_BYTES
+from streamkit._serving.write_source import Timing, write_stream
+from streamkit._streams.inbox import CUT_MESSAGE
 from streamkit.logs import LogRecord
 
 from .browser import Browser

@@ -18,14 +18,13 @@ from anyio import (
 
 from streamkit import Event as StreamEvent
 from streamkit import Line, MemoryStore, Overflow, StoreAway, Stream, Streams
-from streamkit import _inbox as inbox
-from streamkit import _producers as producers
-from streamkit import _pump as pump
-from streamkit import _tail as tail
-from streamkit._handover import Handover
-from streamkit._orphans import end_orphan
-from streamkit._producing import opened
-from streamkit._store import Claim, Head, Over
+from streamkit._feeding.handover import Handover
+from streamkit._following import mirror as tail
+from streamkit._store.contract import Claim, Head, Over
+from streamkit._streams import inbox, pump
+from streamkit._streams import pumps as producers
+from streamkit._streams.orphans import end_orphan
+from streamkit._streams.producer import opened
 
 from ..fakes import Fountain
 from .fakes import claim_of, collect, data, eventually, held, last_type, numbers, read, send_alone

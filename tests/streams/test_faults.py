@@ -15,7 +15,7 @@ from anyio.lowlevel import checkpoint
 
 from streamkit import Event as StreamEvent
 from streamkit import MemoryStore, StoreAway, StreamExists, StreamOrphaned, Streams
-from streamkit._store import Head
+from streamkit._store.contract import Head
 
 from ..fakes import Fountain, jumping_clock
 from .fakes import (

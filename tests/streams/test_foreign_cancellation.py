@@ -13,7 +13,7 @@ from anyio.lowlevel import checkpoint
 
 from streamkit import Event as StreamEvent
 from streamkit import MemoryStore, Stream, StreamFailed, Streams, as_sse
-from streamkit._writing import Timing, write_stream
+from streamkit._serving.write_source import Timing, write_stream
 
 from ..fakes import Fountain
 from .browser import Browser

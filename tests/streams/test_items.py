@@ -29,8 +29,8 @@ from streamkit import (
     as_sse,
     as_text,
 )
-from streamkit._handover import Handover
-from streamkit._kept import kept_event, kept_line
+from streamkit._feeding.handover import Handover
+from streamkit._items.stored import kept_event, kept_line
 from streamkit.logs import LogRecord, Progress
 from streamkit.sources.process import Exit
 

@@ -18,7 +18,7 @@ from streamkit import (
     MemoryStore,
     as_text,
 )
-from streamkit._writing import Left
+from streamkit._serving.write_source import Left
 
 from ..fakes import Fountain, jumping_clock
 from .browser import PING, Browser, running

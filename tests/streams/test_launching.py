@@ -22,8 +22,8 @@ from streamkit import (
     StreamEnded,
     StreamFailed,
     Streams,
-    _inbox,
 )
+from streamkit._streams import inbox
 
 from ..fakes import Fountain, jumping_clock
 from .fakes import body, collect, data, eventually, last_type, read
@@ -257,7 +257,7 @@ async def test_a_job_that_sends_without_end_gives_way_to_others(
     streams: Streams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = count(0.0, 0.001)  # a look at the clock is a millisecond
-    monkeypatch.setattr(_inbox, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(inbox, "monotonic", lambda: next(clock))
     await streams.launch("a", flood)
     await checkpoint()
     most, before = 0.0, next(clock)

@@ -11,8 +11,8 @@ from anyio import Event, create_task_group, fail_after, sleep, to_thread, wait_a
 from anyio.lowlevel import checkpoint
 
 from streamkit import MemoryStore, StoreAway, Stream, StreamEnded, StreamFailed, Streams
-from streamkit._inbox import MAX_ITEMS
-from streamkit._pump import MAX_BATCH_BYTES, MAX_BATCH_EVENTS
+from streamkit._streams.inbox import MAX_ITEMS
+from streamkit._streams.pump import MAX_BATCH_BYTES, MAX_BATCH_EVENTS
 
 from ..fakes import Fountain, jumping_clock
 from .fakes import Held, at_once, data, eventually, held, last_type, numbers, numbers_of, read

@@ -10,11 +10,11 @@ from anyio.lowlevel import checkpoint
 
 from streamkit import CursorLost, MemoryStore, StreamCancelled, Streams, as_sse, as_text
 from streamkit import Event as StreamEvent
-from streamkit import _tail as tail
-from streamkit import _tails as tails
-from streamkit._bay import Bay
-from streamkit._tail import MAX_WRITE
-from streamkit._writing import Left
+from streamkit._following import mirror as tail
+from streamkit._following import mirrors as tails
+from streamkit._following.mirror import MAX_WRITE
+from streamkit._following.waiting import Bay
+from streamkit._serving.write_source import Left
 
 from ..fakes import Fountain
 from .browser import PING, Browser

@@ -7,9 +7,9 @@ from anyio import CancelScope, create_task_group, fail_after, sleep_forever
 from anyio.lowlevel import checkpoint
 
 from streamkit import MemoryStore, Streams
-from streamkit import _tails as tails
-from streamkit._bay import Bay
-from streamkit._writing import Left
+from streamkit._following import mirrors as tails
+from streamkit._following.waiting import Bay
+from streamkit._serving.write_source import Left
 
 from ..fakes import Fountain
 from .browser import PING, Browser

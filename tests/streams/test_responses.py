@@ -26,7 +26,7 @@ from streamkit import (
     as_sse,
     as_text,
 )
-from streamkit._writing import Left, Stuck
+from streamkit._serving.write_source import Left, Stuck
 
 from ..fakes import Fountain, jumping_clock
 from .browser import PING, Browser, running

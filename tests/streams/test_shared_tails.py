@@ -10,8 +10,8 @@ from anyio import create_task_group, move_on_after, sleep, wait_all_tasks_blocke
 
 from streamkit import Event as StreamEvent
 from streamkit import MemoryStore, Streams, as_event_jsonl, as_sse
-from streamkit._bay import Bay
-from streamkit._follower import FrameFollower
+from streamkit._following.follower import FrameFollower
+from streamkit._following.waiting import Bay
 
 from ..fakes import Fountain
 from .browser import Browser

@@ -10,7 +10,7 @@ from anyio import Event, create_task_group, fail_after
 
 from streamkit import CursorLost, MemoryStore, Store, Streams, as_sse, as_text
 from streamkit import Event as StreamEvent
-from streamkit._tail import MAX_BYTES
+from streamkit._following.mirror import MAX_BYTES
 
 from ..fakes import Fountain
 from .fakes import (

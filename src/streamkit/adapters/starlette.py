@@ -13,13 +13,13 @@ from contextlib import suppress
 from functools import lru_cache
 from typing import NoReturn, TypeVar
 
-from .._answering import answer_following
-from .._errors import MissingDependency, StreamkitError
-from .._following import Asked, Following
-from .._format import Format
-from .._source import Source, check_source, close
-from .._web import GONE_STATUS, error_answer, seen_the_end, stream_headers
-from .._writing import Left, Timing, write_stream
+from .._feeding.source import Source, check_source, close
+from .._following.following import Asked, Following
+from .._items.format import Format
+from .._serving.head import GONE_STATUS, error_answer, seen_the_end, stream_headers
+from .._serving.write_following import answer_following
+from .._serving.write_source import Left, Timing, write_stream
+from ..errors._base import MissingDependency, StreamkitError
 
 try:
     from starlette.background import BackgroundTask

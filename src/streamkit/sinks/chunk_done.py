@@ -4,10 +4,10 @@ from __future__ import annotations
 
 __all__ = ("as_chunk_done",)
 
-from .._event_encoder import EventEncoder, text_of
-from .._format import Format
-from .._json import to_json
-from .._web import EVENT_STREAM
+from .._items.event_stream import EventEncoder, text_of
+from .._items.format import Format
+from .._items.json import to_json
+from .._serving.head import EVENT_STREAM
 
 
 class _Chunks(EventEncoder):

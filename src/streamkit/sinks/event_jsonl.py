@@ -6,10 +6,10 @@ __all__ = ("as_event_jsonl",)
 
 from time import time
 
-from .._event import Event
-from .._format import Encoder, Format
-from .._json import to_json
-from .._kept import KeptEvent, kept_line, split_line
+from .._items.event import Event
+from .._items.format import Encoder, Format
+from .._items.json import to_json
+from .._items.stored import KeptEvent, kept_line, split_line
 
 
 class _EventLines(Encoder[object]):

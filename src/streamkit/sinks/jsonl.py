@@ -4,11 +4,11 @@ from __future__ import annotations
 
 __all__ = ("as_jsonl",)
 
-from .._event import RESERVED_TYPES, Event, Typed, check_source_event
-from .._format import Encoder, Format
-from .._json import to_json
-from .._kept import KeptEvent
-from .._stream_errors import CursorLost
+from .._items.event import RESERVED_TYPES, Event, Typed, check_source_event
+from .._items.format import Encoder, Format
+from .._items.json import to_json
+from .._items.stored import KeptEvent
+from ..errors._streams import CursorLost
 
 
 class _JsonLines(Encoder[object]):

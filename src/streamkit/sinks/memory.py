@@ -18,9 +18,9 @@ from time import monotonic, time
 
 from anyio.lowlevel import checkpoint
 
-from .._bells import Listener
-from .._lifecycle import Ended
-from .._store import CLAIMS_KEPT, PAGE_BYTES, Claim, Head, Over, Page, Store
+from .._store.bells import Listener
+from .._store.contract import CLAIMS_KEPT, PAGE_BYTES, Claim, Head, Over, Page, Store
+from .._store.lifecycle import Ended
 
 
 class MemoryStore:

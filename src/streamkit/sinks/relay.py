@@ -8,13 +8,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any, cast
 
-from .._event import Event, Typed, check_source_event
-from .._event_encoder import EventEncoder, text_of
-from .._format import Format
-from .._json import to_json
-from .._kept import KeptEvent
-from .._sse import encode_sse
-from .._web import EVENT_STREAM
+from .._items.event import Event, Typed, check_source_event
+from .._items.event_stream import EventEncoder, text_of
+from .._items.format import Format
+from .._items.json import to_json
+from .._items.sse import encode_sse
+from .._items.stored import KeptEvent
+from .._serving.head import EVENT_STREAM
 from ..models import Sources
 
 

@@ -7,14 +7,14 @@ __all__ = ("as_sse",)
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from .._errors import ItemRefused, ServerStopping
-from .._event import Event, Typed, check_source_event
-from .._format import Encoder, Format
-from .._json import from_json, to_json, to_utf8
-from .._kept import KeptEvent, kept_event, split_line
-from .._lines import Lines
-from .._sse import encode_comment, encode_sse, encode_text
-from .._web import END_ID, EVENT_STREAM
+from .._items.event import Event, Typed, check_source_event
+from .._items.format import Encoder, Format
+from .._items.json import from_json, to_json, to_utf8
+from .._items.lines import Lines
+from .._items.sse import encode_comment, encode_sse, encode_text
+from .._items.stored import KeptEvent, kept_event, split_line
+from .._serving.head import END_ID, EVENT_STREAM
+from ..errors._base import ItemRefused, ServerStopping
 
 
 class _Events(Encoder[object]):

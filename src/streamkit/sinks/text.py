@@ -8,11 +8,11 @@ import codecs
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
-from .._errors import ItemRefused
-from .._event import Event, Typed, check_source_event
-from .._format import Encoder, Format
-from .._json import to_json, to_utf8
-from .._lines import Lines
+from .._items.event import Event, Typed, check_source_event
+from .._items.format import Encoder, Format
+from .._items.json import to_json, to_utf8
+from .._items.lines import Lines
+from ..errors._base import ItemRefused
 
 _Bytes: TypeAlias = bytes | bytearray | memoryview
 

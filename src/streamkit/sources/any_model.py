@@ -8,10 +8,10 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from importlib import import_module
 from typing import Any, cast
 
-from .._model_errors import UnknownProvider
-from .._model_events import Finish, ModelEvent, PartEnd, Start, Text
-from .._model_source import Prompt, messages_of
-from .._source import step
+from .._feeding.source import step
+from ..models._errors import UnknownProvider
+from ..models._events import Finish, ModelEvent, PartEnd, Start, Text
+from ..models._source import Prompt, messages_of
 
 
 def stream_model(

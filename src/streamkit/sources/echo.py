@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator
 
 from anyio import sleep
 
-from .._source import step
+from .._feeding.source import step
 
 
 @step

@@ -10,14 +10,14 @@ from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import quote
 
-from .._carrying import MAX_EVENT_BYTES, EventStreamCarrier
-from .._carrying_genai import GenAICarrier
-from .._carrying_generativeai import GenerativeModelCarrier
-from .._clients import check_free, is_http_client, is_of, key_of, keys_in
-from .._http import Response, opened
-from .._json import to_json
-from .._model_source import Carrier, ModelSource, Prompt, messages_of
-from .._wire_gemini import GeminiWire
+from .._items.json import to_json
+from .._upstream.clients import check_free, is_http_client, is_of, key_of, keys_in
+from .._upstream.request import Response, opened
+from ..models._carriers.event_stream import MAX_EVENT_BYTES, EventStreamCarrier
+from ..models._carriers.genai import GenAICarrier
+from ..models._carriers.generativeai import GenerativeModelCarrier
+from ..models._source import Carrier, ModelSource, Prompt, messages_of
+from ..models._wires.gemini import GeminiWire
 
 DEFAULT_MODEL = "gemini-3.8-flash"
 """The model when neither `model` nor `GEMINI_MODEL` names one."""

@@ -14,14 +14,14 @@ from typing import Any, Literal
 
 from anyio import to_thread
 
-from .._carrying import MAX_EVENT_BYTES, EventStreamCarrier
-from .._clients import check_free, is_http_client, is_of, key_of, keys_in
-from .._http import MAX_BODY, Response, loaded, opened, tls
-from .._json import to_json
-from .._model_source import ModelSource, Prompt, messages_of
-from .._upstream_errors import UpstreamStatus, UpstreamUnreachable
-from .._wire_chat import ChatWire
-from .._wire_responses import ResponsesWire
+from .._items.json import to_json
+from .._upstream.clients import check_free, is_http_client, is_of, key_of, keys_in
+from .._upstream.request import MAX_BODY, Response, loaded, opened, tls
+from ..errors._upstream import UpstreamStatus, UpstreamUnreachable
+from ..models._carriers.event_stream import MAX_EVENT_BYTES, EventStreamCarrier
+from ..models._source import ModelSource, Prompt, messages_of
+from ..models._wires.chat import ChatWire
+from ..models._wires.responses import ResponsesWire
 
 DEFAULT_MODEL = "gpt-5.4-mini"
 """The model when neither `model` nor `OPENAI_MODEL` names one."""

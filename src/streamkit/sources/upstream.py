@@ -24,14 +24,14 @@ from typing import Any, Literal, TypeAlias
 from anyio import sleep
 from anyio.lowlevel import checkpoint
 
-from .._clients import is_http_client
-from .._event import Event
-from .._event_connection import EventConnection, event_request
-from .._json import to_json
-from .._kept import make_kept
-from .._retry import Reconnect
-from .._source import Batched, Feeding, feeding_now, register
-from .._upstream_errors import (
+from .._feeding.source import Batched, Feeding, feeding_now, register
+from .._items.event import Event
+from .._items.json import to_json
+from .._items.stored import make_kept
+from .._upstream.clients import is_http_client
+from .._upstream.connection import EventConnection, event_request
+from .._upstream.reconnect import Reconnect
+from ..errors._upstream import (
     UpstreamCut,
     UpstreamError,
     UpstreamFailed,

@@ -1,0 +1,1 @@
+"""Open any source in one task, take what it gives, and close it for certain."""

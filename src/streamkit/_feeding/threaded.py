@@ -1,0 +1,218 @@
+"""A synchronous iterable in a thread of its own, handed over in batches.
+
+Never a thread of a shared pool: forty open streams would take all of anyio's, and every plain
+`def` endpoint of the application would wait for them.
+"""
+
+from __future__ import annotations
+
+__all__ = ("Chunks", "Threaded")
+
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
+from contextlib import suppress
+from contextvars import copy_context
+from threading import Condition, Thread
+from typing import Any, BinaryIO, TypeVar
+
+from anyio import (
+    Event,
+    RunFinishedError,
+    current_effective_deadline,
+    current_time,
+    from_thread,
+    move_on_after,
+)
+from anyio.lowlevel import current_token
+
+from ..errors._base import CleanupTimeout, SourceError
+
+T = TypeVar("T")
+
+# What the thread may be ahead of its reader. Items other than text and bytes have no known size,
+# so their number is bounded too.
+MAX_ITEMS = 256
+MAX_BYTES = 1 << 20
+
+# 256 KiB: a prototype read a cached file through a thread 1.7 times as fast as with 64 KiB.
+CHUNK_BYTES = 1 << 18
+
+CLOSE_TIMEOUT = 5.0
+
+
+class Chunks(Iterator[bytes]):
+    """Read a binary file as it comes and close it at the end. Iterating the file gives lines."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        """`file` may be a pipe: what is there is read, nothing waits for a chunk to fill."""
+        self._read: Callable[[int], bytes] = getattr(file, "read1", file.read)
+        self.close = file.close
+
+    def __next__(self) -> bytes:
+        """Return the next chunk."""
+        if chunk := self._read(CHUNK_BYTES):
+            return chunk
+        raise StopIteration
+
+
+class Threaded(AsyncIterator[T]):
+    """Iterate a synchronous iterable in a thread of its own.
+
+    The whole life of the iterable, its `close()` included, is in that one thread, in a copy of the
+    context of the task that started it. The thread waits while 256 items or 1 MiB of text or
+    bytes are not yet taken.
+    """
+
+    def __init__(self, items: Iterable[T]) -> None:
+        """Nothing happens before the first item is asked for."""
+        self._items = items
+        self._thread: Thread | None = None
+        self._room = Condition()
+        self._encode: Callable[[T], bytes] | None = None
+        self._ready: list[Any] = []
+        self._bytes = 0
+        self._wake: Event | None = None
+        self._stopped = False
+        self._given_up = False
+        self._ended = False
+        self._error: Exception | None = None
+        self._taken: deque[T] = deque()
+
+    async def __anext__(self) -> T:
+        """Return the next item."""
+        if not self._taken:
+            self._taken.extend(await self._take())
+        if not self._taken:
+            raise StopAsyncIteration
+        return self._taken.popleft()
+
+    def encoded(self, encode: Callable[[T], bytes]) -> AsyncIterator[list[bytes]]:
+        """Encode each item in the thread, and return an iterator of all that is ready each time.
+
+        In the thread, because it runs ahead: by the time that the loop looks at an item, a
+        generator may have filled the same dict or buffer again. And bytes have a size to bound.
+        """
+        self._encode = encode
+        return self.batches()
+
+    async def batches(self) -> AsyncGenerator[list[Any], None]:
+        """Yield all that is ready, each time."""
+        while batch := await self._take():
+            yield batch
+
+    async def aclose(self) -> None:
+        """Stop the thread after the item it is at, and wait until it has closed the iterable.
+
+        An iterable that blocks for longer than 5 s is given up: `CleanupTimeout`. Its thread ends
+        by itself when the iterable returns; it keeps no process alive.
+        """
+        with self._room:
+            self._stopped = True
+            self._room.notify()
+        if self._thread is None:
+            _close(self._items)
+            return
+        if self._given_up:
+            return
+        left = current_effective_deadline() - current_time()
+        patience = left if 0 < left < CLOSE_TIMEOUT else CLOSE_TIMEOUT
+        with move_on_after(patience, shield=True):
+            while wake := self._wait_for_thread():
+                await wake.wait()
+            self._raise_error()
+            return
+        self._given_up = True
+        raise CleanupTimeout(CLOSE_TIMEOUT)
+
+    async def _take(self) -> list[T]:
+        if self._thread is None:
+            self._start()
+        while True:
+            with self._room:
+                if self._ready:
+                    ready, self._ready, self._bytes = self._ready, [], 0
+                    self._room.notify()
+                    return ready
+                if self._ended or self._stopped:
+                    break
+                wake = self._wake = Event()
+            await wake.wait()
+        self._raise_error()
+        return []
+
+    def _raise_error(self) -> None:
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
+
+    def _start(self) -> None:
+        self._token = current_token()
+        run = copy_context().run
+        thread = Thread(target=run, args=(self._run,), name="streamkit-source", daemon=True)
+        thread.start()
+        self._thread = thread
+
+    def _wait_for_thread(self) -> Event | None:
+        with self._room:
+            if self._ended:
+                return None
+            self._wake = Event()
+            return self._wake
+
+    # What follows runs in the thread.
+
+    def _run(self) -> None:
+        error: Exception | None = None
+        try:
+            self._iterate()
+        except Exception as raised:  # noqa: BLE001 - it is raised in the task that reads
+            error = raised
+        except BaseException as raised:  # noqa: BLE001 - a sys.exit here shall not stop the server
+            error = SourceError("The source failed.")
+            error.__cause__ = raised
+        with self._room:
+            self._error, self._ended = error, True
+        self._notify()
+
+    def _iterate(self) -> None:
+        iterator = iter(self._items)
+        try:
+            for item in iterator:
+                if not self._put(item):
+                    break
+        finally:
+            _close(iterator)
+            if iterator is not self._items:
+                _close(self._items)
+
+    def _put(self, item: T) -> bool:
+        ready = item if self._encode is None else self._encode(item)
+        if ready == b"" and self._encode is not None:
+            return not self._stopped  # it sends nothing
+        with self._room:
+            while len(self._ready) >= MAX_ITEMS or self._bytes >= MAX_BYTES:
+                if self._stopped:
+                    return False
+                self._room.wait()
+            if self._stopped:
+                return False
+            self._ready.append(ready)
+            if isinstance(ready, str | bytes | bytearray | memoryview):
+                self._bytes += len(ready)
+        if self._wake is not None:
+            self._notify()
+        return True
+
+    def _notify(self) -> None:
+        with self._room:
+            wake, self._wake = self._wake, None
+        if wake is not None:
+            # When the event loop has ended, so has whoever waited.
+            with suppress(RunFinishedError):
+                from_thread.run_sync(wake.set, token=self._token)
+
+
+def _close(items: object) -> None:
+    close = getattr(items, "close", None)
+    if close is not None:
+        close()

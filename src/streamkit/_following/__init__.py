@@ -1,0 +1,1 @@
+"""Everybody who reads a stream in this process."""

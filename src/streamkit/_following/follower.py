@@ -1,0 +1,287 @@
+"""`Follower`: the loop of one reader of a stream, over the tail and the store.
+
+What the tail has is taken from there, as bytes that all followers share; the rest is read from the
+store, page by page. Nothing is handed over between the two, so nothing can be lost there.
+"""
+
+from __future__ import annotations
+
+__all__ = ("EventFollower", "Follower", "FrameFollower")
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, Generic, Literal, TypeVar
+
+from anyio import sleep
+
+from .._items.format import Format
+from .._items.stored import KeptEvent, kept_event, make_kept
+from .._store.contract import Head
+from .._store.cursor import START, Cursor, format_cursor, is_valid, token_at
+from ..errors._streams import CursorLost, StoreAway
+from .mirror import Tail, ids
+from .mirrors import PAGE, Tails
+from .waiting import Bay
+
+V = TypeVar("V", bytes, list[KeptEvent])
+
+# Before another look at a store that is away, or behind what its producer knows.
+RETRY_PAUSE = 0.2
+
+
+class Follower(ABC, Generic[V]):
+    """Where somebody stands in a stream, and what comes next. `leave()` on every way out."""
+
+    __slots__ = (
+        "_head",
+        "_left",
+        "_lost",
+        "_pings",
+        "_seen",
+        "_seq",
+        "_tail",
+        "bay",
+        "last",
+        "name",
+        "pause",
+        "tails",
+    )
+
+    _nothing: V
+    _rests = False
+    _left: bool
+    _tail: Tail
+    _pings: int
+    bay: Bay
+
+    def __init__(
+        self, tails: Tails, name: str, cursor: Cursor, head: Head, keep_alive: float | None = None
+    ) -> None:
+        """`head` was just read."""
+        self.pause: Literal["ended", "ping", "idle"] = "idle"
+        """Why `take` returned nothing: a keep-alive is due, or one may rest until the bay rings."""
+        self.last: KeptEvent | None = None
+        """How the stream ended; None when one may come back to it."""
+        self.tails = tails
+        self.name = name
+        self._take_place(tails.attach(name, head), keep_alive)
+        self._seq = cursor.seq
+        self._seen: Head | None = None  # nothing has come after `_seq` while the tail has this one
+        self._head = head  # as of the claim under which the last seen event was written
+        self._lost = not is_valid(cursor, head)
+
+    async def take(self) -> V:
+        """Return what comes next, after waiting for it; when that is nothing, `pause` says why.
+
+        Cancelling a call loses nothing.
+        """
+        while True:
+            event = self.bay.event  # before looking: what comes meanwhile sets it
+            tail = self._tail
+            unchanged = tail.head is self._seen and tail.seq == self._seq and not tail.gone
+            # Most looks come right behind a delivery: to see that is cheaper than to look again.
+            if not (unchanged and not self.tails.stopping) and (found := self._ready()):
+                return found
+            if self.ended:
+                return self._nothing
+            if self._tail.seq > self._seq:
+                if found := await self._page():
+                    return found
+            elif self._pings != self.bay.pings:
+                self._pings, self.pause = self.bay.pings, "ping"
+                return self._nothing
+            elif self.bay.idle and self._rests:
+                self.pause = "idle"
+                return self._nothing
+            else:
+                await event.wait()
+
+    def rested(self) -> None:
+        """Say that the keep-alives of a rest were sent."""
+        self._pings = self.bay.pings
+
+    @property
+    def waits(self) -> bool:
+        """Tell whether `take` would have to wait."""
+        tail, head = self._tail, self._tail.head
+        return (
+            head is not None
+            and not (tail.gone or self.tails.stopping or self._lost)
+            and (self._knows(head) or self._is_old(head))
+            and tail.seq <= self._seq
+            and (head.state == "open" or self._seq < head.tail)
+        )
+
+    @property
+    def ended(self) -> bool:
+        """Tell whether nothing comes any more."""
+        return self.pause == "ended"
+
+    @property
+    def gone(self) -> bool:
+        """Tell whether the stream was deleted, or has expired."""
+        return self._tail.gone
+
+    def come_back(self) -> None:
+        """Follow again from the same place, after `leave()`."""
+        if self._left:
+            self._take_place(self.tails.attach_again(self.name, self._head), None)
+
+    def _take_place(self, tail: Tail, keep_alive: float | None) -> None:
+        self._left = False
+        self._tail = tail
+        self.bay = tail.bay(keep_alive)
+        self.bay.places += 1
+        self._pings = self.bay.pings
+
+    def leave(self) -> None:
+        """Follow no more."""
+        if not self._left:
+            self._left = True
+            self.bay.places -= 1
+            self.tails.detach(self._tail)
+
+    def _ready(self) -> V | None:
+        tail, head = self._tail, self._tail.head
+        if head is None or tail.gone:
+            self.pause = "ended"
+        elif self._lost:
+            return self._judge(self._head)
+        elif head.epoch != self._head.epoch or head.life != self._head.life:
+            if not self._is_old(head):
+                return self._judge(head)
+        elif tail.seq > self._seq:
+            if tail.last is not None and self._seq == tail.seq - 1:
+                self._end(tail.last)
+                return None
+            if found := self._from_tail():
+                value, self._seq = found
+                self._seen = head
+                return value
+        elif head.state != "open" and self._seq >= head.tail:
+            self.pause = "ended"  # it had the last event already
+        if self.tails.stopping:  # what is there is delivered before
+            self.pause = "ended"
+        return None
+
+    def _knows(self, head: Head) -> bool:
+        """Tell whether a head is of the claim that was last judged."""
+        return head.epoch == self._head.epoch and head.life == self._head.life
+
+    def _is_old(self, head: Head) -> bool:
+        """Tell whether a head is of a claim before that: its pump has not noticed yet."""
+        return head.life == self._head.life and head.epoch < self._head.epoch
+
+    def _judge(self, head: Head) -> V | None:
+        """Compare with a new head: go on where nothing was lost, else start again and say so."""
+        seq, old, self._head = self._seq, self._head, head
+        place = Cursor(token_at(old, seq), seq) if seq else START
+        if not self._lost and old.life == head.life and is_valid(place, head):
+            return None
+        self._lost = False
+        self._seq = head.first - 1
+        return self._notice("reset", {"first": head.first})
+
+    async def _page(self) -> V | None:
+        """Read what is not here any more."""
+        tail, known = self._tail, self._tail.head
+        try:
+            page = await self.tails.store.read(tail.name, self._seq, PAGE)
+        except StoreAway:
+            await sleep(RETRY_PAUSE)
+            return None
+        if page is None:
+            if tail.head is known:  # or it was started anew meanwhile
+                tail.lose()
+            return None
+        head, lines = page
+        if not self._knows(head):
+            self.tails.saw(tail, head)  # what it means is judged when the tail knows it
+        elif head.first > self._seq + 1:
+            missed, self._seq = head.first - 1 - self._seq, head.first - 1
+            return self._notice("gap", {"first": head.first, "missed": missed})
+        elif lines:
+            return self._paged(head, lines)
+        # Else the store forgot what is ahead of us; its producer writes it again.
+        await sleep(RETRY_PAUSE)
+        return None
+
+    def _paged(self, head: Head, lines: list[bytes]) -> V | None:
+        after, self._seq = self._seq, self._seq + len(lines)
+        if head.state != "open" and self._seq == head.tail:
+            last = kept_event(lines.pop(), format_cursor(head, self._seq))
+            if not lines:
+                self._end(last)
+                return None
+            self._seq -= 1
+        return self._made(lines, head, after)
+
+    def _end(self, last: KeptEvent) -> None:
+        self.last, self.pause = last, "ended"
+
+    def _from_tail(self) -> tuple[V, int] | None:
+        """Return what the tail has, and up to which number; None when it is not there."""
+        lines = self._tail.lines(self._seq)
+        if lines is None or self._tail.head is None:
+            return None
+        return self._made(lines, self._tail.head, self._seq), self._seq + len(lines)
+
+    @abstractmethod
+    def _made(self, lines: Sequence[bytes], head: Head, after: int) -> V:
+        """Return lines of a page."""
+
+    @abstractmethod
+    def _notice(self, type: str, facts: dict[str, object]) -> V:
+        """Return a gap or a reset."""
+
+
+class FrameFollower(Follower[bytes]):
+    """Follow as the bytes of a format."""
+
+    __slots__ = ("_format", "encoder")
+
+    _nothing = b""
+    _rests = True
+
+    def __init__(
+        self,
+        tails: Tails,
+        name: str,
+        cursor: Cursor,
+        head: Head,
+        *,
+        format: Format[Any],
+        keep_alive: float | None,
+    ) -> None:
+        """Make the encoder; a format without comments has no keep-alive."""
+        self.encoder = format.encoder()
+        self._format = format
+        super().__init__(tails, name, cursor, head, keep_alive if self.encoder.keep_alive else None)
+
+    def _from_tail(self) -> tuple[bytes, int] | None:
+        if self._format.shared:
+            return self._tail.encoded(self._seq, self._format)
+        return super()._from_tail()
+
+    def _made(self, lines: Sequence[bytes], head: Head, after: int) -> bytes:
+        return b"".join(map(self.encoder.kept, lines, ids(head, after + 1, len(lines))))
+
+    def _notice(self, type: str, facts: dict[str, object]) -> bytes:
+        notice = self.encoder.notice(make_kept(type, facts))
+        if notice is None:
+            raise CursorLost
+        return notice
+
+
+class EventFollower(Follower[list[KeptEvent]]):
+    """Follow as events."""
+
+    __slots__ = ()
+
+    _nothing = []  # noqa: RUF012 - nobody writes to it
+
+    def _made(self, lines: Sequence[bytes], head: Head, after: int) -> list[KeptEvent]:
+        return list(map(kept_event, lines, ids(head, after + 1, len(lines))))
+
+    def _notice(self, type: str, facts: dict[str, object]) -> list[KeptEvent]:
+        return [make_kept(type, facts)]

@@ -1,0 +1,209 @@
+"""The newest events of one stream in this process, encoded once per format; and who waits for more.
+
+A pump feeds it, or a task that reads the store. Followers only look: they hold a number, nothing
+waits for them, and nothing is kept because of them. Rule: no I/O here.
+"""
+
+from __future__ import annotations
+
+__all__ = ("MAX_WRITE", "Block", "Tail", "ids")
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+from anyio import CancelScope, Event
+
+from .._items.format import Encoder, Format
+from .._items.stored import KeptEvent, kept_event
+from .._store.contract import Head
+from .._store.cursor import format_cursor, token_at
+from .waiting import PLACES, Bay
+
+# The newest events of a stream that are held here; who is further behind reads the store. The pump
+# writes them once more when the store forgets its tail.
+MAX_BYTES = 1 << 19
+
+# What goes out in one write to a follower who is behind.
+MAX_WRITE = 1 << 17
+
+
+def ids(head: Head, seq: int, count: int) -> Iterator[str]:
+    """Return the ids of `count` events from number `seq` on."""
+    if token_at(head, seq) == token_at(head, seq + count - 1):
+        prefix = token_at(head, seq) + "."
+        return (prefix + str(number) for number in range(seq, seq + count))
+    return (format_cursor(head, number) for number in range(seq, seq + count))
+
+
+class Block:
+    """Events that were written in one go, and what formats made of them."""
+
+    __slots__ = ("_encoded", "after", "head", "last", "lines", "size")
+
+    def __init__(self, head: Head, after: int, lines: Sequence[bytes]) -> None:
+        """`after` is the number before the first of the lines."""
+        self.head = head
+        self.after = after
+        self.last = after + len(lines)
+        self.lines = lines
+        self.size = sum(map(len, lines))
+        self._encoded: dict[Callable[[], Encoder[Any]], bytes] = {}
+
+    def encoded(self, format: Format[Any]) -> bytes:
+        """Return all of it in a format, made once."""
+        found = self._encoded.get(format.encoder)
+        if found is None:
+            found = self.encoded_after(self.after, format)
+            self._encoded[format.encoder] = found
+        return found
+
+    def encoded_after(self, seq: int, format: Format[Any]) -> bytes:
+        """Return what comes after a number inside of it."""
+        kept = format.encoder().kept
+        lines = self.lines[seq - self.after :]
+        return b"".join(map(kept, lines, ids(self.head, seq + 1, len(lines))))
+
+
+class Tail:
+    """What this process knows of the end of a stream."""
+
+    def __init__(self, name: str) -> None:
+        """Nothing is known yet."""
+        self.name = name
+        self.head: Head | None = None
+        """As it was last seen."""
+        self.gone = False
+        """Whether the stream was deleted, or has expired."""
+        self.seq = 0
+        """The number of the last event that was seen here."""
+        self.last: KeptEvent | None = None
+        """The event that ended the stream."""
+        self.fed = False
+        """Whether a pump of this process feeds it."""
+        self.followers = 0
+        self.visits = 0
+        """How many have come to follow."""
+        self.bell = Event()
+        """Set when the store may have more; for the task that reads it."""
+        self.reading: CancelScope | None = None
+        """That of this task, while there is one."""
+        self._blocks: deque[Block] = deque()
+        self._bytes = 0
+        self._joined: dict[Callable[[], Encoder[Any]], tuple[int, int, bytes]] = {}
+        self._bays: dict[float | None, list[Bay]] = {}
+
+    def feed(self, head: Head, after: int, lines: Sequence[bytes]) -> None:
+        """Take events that follow number `after`, and the head that was seen with them."""
+        known = self.head
+        if known is None or (known.life, known.epoch) != (head.life, head.epoch):
+            self._restart(after)  # or the store had forgotten events, and somebody wrote others
+        if after < self.seq:
+            lines = lines[self.seq - after :]
+        elif after > self.seq:
+            self._restart(after)
+        self.head = head
+        seq = self.seq + len(lines)
+        if lines and head.state != "open" and seq == head.tail:
+            self.last = kept_event(lines[-1], format_cursor(head, seq))
+            lines = lines[:-1]
+        if lines:
+            self._blocks.append(Block(head, self.seq, lines))
+            self._bytes += self._blocks[-1].size
+            while self._bytes > MAX_BYTES and len(self._blocks) > 1:
+                self._bytes -= self._blocks.popleft().size
+        self.seq = seq
+        self.ring()
+
+    def stop_reading(self) -> None:
+        """End the task that reads the store."""
+        scope, self.reading = self.reading, None
+        if scope is not None:
+            scope.cancel()
+
+    def lose(self) -> None:
+        """Note that the stream is gone."""
+        self.gone = True
+        self.ring()
+
+    def ring(self) -> None:
+        """Wake all who wait for more."""
+        for bays in self._bays.values():
+            for bay in bays:
+                bay.ring()
+
+    def encoded(self, seq: int, format: Format[Any]) -> tuple[bytes, int] | None:
+        """Return what comes after a number, up to which; None when it is no longer here."""
+        blocks = self._blocks
+        if not blocks:
+            return None
+        newest = blocks[-1]
+        if newest.after == seq:
+            return newest.encoded(format), newest.last
+        if seq < blocks[0].after:
+            return None
+        return self._join(seq, format)
+
+    def lines(self, seq: int) -> list[bytes] | None:
+        """Return the lines that come after a number; None when they are no longer here."""
+        if not self._blocks or seq < self._blocks[0].after:
+            return None
+        found: list[bytes] = []
+        for block in self._blocks:
+            if block.last > seq:
+                found += block.lines[max(0, seq - block.after) :]
+        return found
+
+    def bay(self, keep_alive: float | None) -> Bay:
+        """Return a place to wait in, for those who want a keep-alive as often as this."""
+        bays = self._bays.setdefault(keep_alive, [])
+        for bay in reversed(bays):
+            if bay.places < PLACES:
+                return bay
+        bays.append(bay := Bay(keep_alive))
+        return bay
+
+    def bays(self) -> Iterator[Bay]:
+        """Return all places where somebody waits; forget those where nobody does."""
+        for keep_alive, bays in list(self._bays.items()):
+            if left := [bay for bay in bays if bay.places]:
+                self._bays[keep_alive] = left
+            else:
+                del self._bays[keep_alive]
+            yield from left
+
+    def _restart(self, after: int) -> None:
+        self._blocks.clear()
+        self._joined.clear()
+        self._bytes = 0
+        self.seq = after
+        self.last = None
+        self.gone = False
+
+    def _join(self, seq: int, format: Format[Any]) -> tuple[bytes, int]:
+        # Followers that fell behind together ask for the same.
+        newest = self._blocks[-1].last
+        known = self._joined.get(format.encoder)
+        if known is not None and known[:2] == (seq, newest):
+            return known[2], newest
+        parts: list[bytes] = []
+        size, last = 0, seq
+        for block in islice(self._blocks, self._index(seq), None):
+            part = block.encoded(format) if block.after >= seq else block.encoded_after(seq, format)
+            if parts and size + len(part) > MAX_WRITE:
+                break
+            parts.append(part)
+            size += len(part)
+            last = block.last
+        joined = b"".join(parts)
+        if last == newest:
+            self._joined[format.encoder] = seq, last, joined
+        return joined, last
+
+    def _index(self, seq: int) -> int:
+        """Return which block holds what comes after a number; most are near the end."""
+        index = len(self._blocks) - 1
+        while self._blocks[index].after > seq:
+            index -= 1
+        return index

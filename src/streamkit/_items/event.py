@@ -1,0 +1,121 @@
+"""`Event`, the one value that happened. How other items become one is each format's affair."""
+
+from __future__ import annotations
+
+__all__ = ("RESERVED_TYPES", "Event", "Typed", "check_source_event", "decoded_event")
+
+from dataclasses import dataclass
+from math import isfinite
+from typing import ClassVar
+
+from ..errors._base import InvalidEvent, ReservedType
+from .json import to_json
+
+# Only the log or an adapter writes these; from a source they are refused.
+RESERVED_TYPES = frozenset({"end", "error", "cancelled", "orphaned", "gap", "reset"})
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class Event:
+    """Say that something happened: `type`, `data`, and what the log adds, `id` and `time`.
+
+    `data` is a `str`, sent as it is, or any JSON-able value. `id` is empty until a log gives one.
+    `time` is wall-clock seconds, for people; nothing is ordered by it.
+
+    A type or id with a CR, LF or NUL is refused here, so it can neither be mangled on the wire
+    nor smuggle a second event into it. An id must survive an HTTP header: visible ASCII, without
+    spaces around it.
+
+    Example:
+        Event("price", {"stock": "ACME", "price": 12.5})
+    """
+
+    type: str
+    data: object
+    id: str
+    time: float | None
+
+    # By hand: the generated one costs the same without validating, because a frozen class
+    # has to assign through `object.__setattr__` either way.
+    def __init__(
+        self, type: str = "message", data: object = "", *, id: str = "", time: float | None = None
+    ) -> None:
+        """Make an event; the type defaults to the one that `EventSource.onmessage` sees."""
+        if type != "message":
+            _check_type(type)
+        if id:
+            _check_id(id)
+        if time is not None and not isfinite(time):
+            raise InvalidEvent("time", str(time), "must be a finite number of seconds")
+        _set_type(self, type)
+        _set_data(self, data)
+        _set_id(self, id)
+        _set_time(self, time)
+
+    def __str__(self) -> str:
+        """Return the text of the event, as `as_text` writes it; empty for the last event."""
+        if self.type in RESERVED_TYPES:
+            return ""
+        return self.data if isinstance(self.data, str) else to_json(self.data).decode() + "\n"
+
+
+class Typed:
+    """An item that knows what it looks like: a line, an exit.
+
+    A base class and not a protocol: formats ask for it per item, and to look for the methods of a
+    protocol costs more than to write the item.
+    """
+
+    __slots__ = ()
+
+    kind: ClassVar[str] = "json"
+    """What a store notes of it, so that a follower gets the text that a request would."""
+
+    def to_text(self) -> str:
+        """Return what `as_text` writes; empty for nothing."""
+        raise NotImplementedError
+
+    def to_event(self) -> Event | None:
+        """Return what an event stream sends; None for nothing."""
+        raise NotImplementedError
+
+    def to_kept(self) -> Event | None:
+        """Return what a store keeps; None for nothing. Its data may hold more than is sent."""
+        return self.to_event()
+
+
+def check_source_event(event: Event) -> None:
+    """Refuse an event of a source that claims to be the end, an error or a gap."""
+    if event.type in RESERVED_TYPES:
+        raise ReservedType(event.type)
+
+
+def decoded_event(type: str, data: str, id: str) -> Event:
+    """Make an event from the wire. What a server sent is not the reader's mistake: no refusals."""
+    event = object.__new__(Event)
+    _set_type(event, type)
+    _set_data(event, data)
+    _set_id(event, id)
+    _set_time(event, None)
+    return event
+
+
+# The slots' own setters, bound once: half the price of `object.__setattr__` by name.
+_set_type = Event.__dict__["type"].__set__
+_set_data = Event.__dict__["data"].__set__
+_set_id = Event.__dict__["id"].__set__
+_set_time = Event.__dict__["time"].__set__
+
+
+def _check_type(type: str) -> None:
+    if not isinstance(type, str):
+        raise InvalidEvent("type", type, "must be a str")
+    if not type or "\r" in type or "\n" in type or "\0" in type:
+        raise InvalidEvent("type", type, "must be a non-empty line without CR, LF or NUL")
+
+
+def _check_id(id: str) -> None:
+    if not isinstance(id, str):
+        raise InvalidEvent("id", id, "must be a str")
+    if not (id.isascii() and id.isprintable()) or id != id.strip():
+        raise InvalidEvent("id", id, "must be visible ASCII without spaces around it")

@@ -1,0 +1,76 @@
+"""`EventEncoder`: what event streams of another shape than `as_sse` have in common with it.
+
+Their events and data lines are as their clients know them; an id, a `retry` and comments stand
+beside these. Rule: no I/O here.
+"""
+
+from __future__ import annotations
+
+__all__ = ("EventEncoder", "text_of")
+
+from abc import abstractmethod
+from typing import Any, cast
+
+from .._following.following import ended_badly
+from .._serving.head import END_ID
+from ..errors._base import ItemRefused, ServerStopping
+from .event import Event, Typed, check_source_event
+from .format import Encoder
+from .json import to_json
+from .sse import encode_comment
+from .stored import KeptEvent, kept_event
+
+
+class EventEncoder(Encoder[object]):
+    """Write `one`, `done` and `failed`, each a whole event or b""; ids and the rest are here."""
+
+    keep_alive = encode_comment("keep-alive")
+
+    @abstractmethod
+    def done(self) -> bytes:
+        """Return the event that says that all is there."""
+
+    @abstractmethod
+    def failed(self, message: str) -> bytes:
+        """Return the event that says that something went wrong; nothing comes after it."""
+
+    def end(self, count: int) -> bytes:  # noqa: ARG002
+        """Return the end, with the id that keeps `EventSource` from asking again."""
+        return _with_id(self.done(), END_ID)
+
+    def error(self, code: str, message: str) -> bytes:
+        """Return the failure, with that id too, unless the client shall come back."""
+        return _with_id(self.failed(message), "" if code == ServerStopping.code else END_ID)
+
+    def kept(self, line: bytes, id: str) -> bytes:
+        """Return a kept event as its item was, with its id."""
+        return _with_id(self.one(kept_event(line, "")), id)
+
+    def last(self, event: KeptEvent) -> bytes:
+        """Return how the stream ended, with its id."""
+        if event.type == "end":
+            return _with_id(self.done(), event.id)
+        facts = cast("dict[str, Any]", event.data)
+        return _with_id(self.failed(facts.get("message") or str(ended_badly(event))), event.id)
+
+    def come_back(self, retry: int) -> bytes:
+        """Return the wish as the start of the first event."""
+        return b"retry: %d\n" % retry
+
+
+def text_of(item: object, format: str) -> str:
+    """Return what `as_text` writes of an item."""
+    if isinstance(item, Typed):
+        return item.to_text()
+    if isinstance(item, Event):
+        check_source_event(item)
+        item = item.data
+    if isinstance(item, str):
+        return item
+    if isinstance(item, bytes | bytearray | memoryview):
+        raise ItemRefused(f"{format} takes text, not bytes; decode them")
+    return to_json(item).decode() + "\n"
+
+
+def _with_id(block: bytes, id: str) -> bytes:
+    return b"%bid: %b\n\n" % (block[:-1], id.encode()) if block and id else block

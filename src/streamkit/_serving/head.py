@@ -1,0 +1,64 @@
+"""What every adapter decides the same way. Rule: no I/O here, no framework."""
+
+from __future__ import annotations
+
+__all__ = (
+    "END_ID",
+    "EVENT_STREAM",
+    "GONE_STATUS",
+    "error_answer",
+    "seen_the_end",
+    "stream_headers",
+)
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from .._items.format import Format
+from ..errors._base import StreamkitError, told
+
+logger = logging.getLogger("streamkit")
+
+EVENT_STREAM = "text/event-stream"
+
+# The id of the last frame of a request-bound event stream. Without it `EventSource` would run the
+# source again, for ever: it reconnects after every end.
+END_ID = "end"
+
+# For a client that left before the first byte. It never arrives; middleware wants to see a start.
+GONE_STATUS = 499
+
+
+def stream_headers(format: Format[Any], own: Mapping[str, str] | None) -> list[tuple[str, str]]:
+    """Return the headers of a streamed response; the user's own win, all of them."""
+    if not isinstance(format, Format):
+        raise TypeError(f"{format!r} is not a format; pass as_sse, as_text, or one of your own")
+    ours = {
+        "content-type": format.media_type,
+        # Proxies must neither keep nor compress what has to arrive at once.
+        "cache-control": "no-cache, no-transform",
+        "x-accel-buffering": "no",
+        # Browsers hold back the start of a text to guess what it is, unless told not to.
+        "x-content-type-options": "nosniff",
+    }
+    theirs = [(name.lower(), value) for name, value in (own or {}).items()]
+    for name, _ in theirs:
+        ours.pop(name, None)
+    return [*ours.items(), *theirs]
+
+
+def seen_the_end(format: Format[Any], last_event_id: str | None) -> bool:
+    """Tell whether a reconnecting client already has all of it; then the answer is 204."""
+    return last_event_id == END_ID and format.media_type.startswith(EVENT_STREAM)
+
+
+def error_answer(error: StreamkitError) -> tuple[dict[str, str], int]:
+    """Return what a client sees of an error when nothing was sent yet, and its status.
+
+    What is not the client's mistake is logged, with what the client does not see.
+    """
+    code, message = told(error)
+    if error.status >= 500:
+        logger.error("a request failed: %s", code, exc_info=error)
+    return {"error": code, "message": message}, error.status

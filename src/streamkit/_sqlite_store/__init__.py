@@ -1,1 +1,0 @@
-"""What `SQLiteStore` is made of: the file, the log in it, the threads. Only that store uses it."""

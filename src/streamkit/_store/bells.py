@@ -1,0 +1,78 @@
+"""Who listens for changed streams, and what changed since each of them looked.
+
+Rule: who rings may be in any thread; who listens is woken in its own event loop.
+"""
+
+from __future__ import annotations
+
+__all__ = ("Listener", "Listeners")
+
+from collections.abc import AsyncIterator, Collection
+from threading import Lock
+from typing import Self
+
+from anyio import Event
+from anyio.lowlevel import current_token
+
+from .worker import call_soon
+
+# A listener that is so far behind is told once to look at everything.
+MAX_RUNG = 1000
+
+
+class Listener(AsyncIterator[str | None]):
+    """Give the names that rang, the oldest first; None: any stream may have changed."""
+
+    def __init__(self) -> None:
+        """Listen in the event loop that runs here."""
+        self.token = current_token()
+        self._rung: dict[str | None, None] = {}  # a set that keeps the order
+        self._wake = Event()
+
+    def ring(self, names: Collection[str | None]) -> None:
+        """Note names, and wake who waits. Only in the event loop."""
+        self._rung |= dict.fromkeys(names)
+        if len(self._rung) > MAX_RUNG:
+            self._rung = {None: None}
+        self._wake.set()
+
+    async def __anext__(self) -> str | None:
+        """Return the next name; a cancelled call loses none."""
+        while not self._rung:
+            self._wake = Event()
+            await self._wake.wait()
+        name = next(iter(self._rung))
+        del self._rung[name]
+        return name
+
+    def __aiter__(self) -> Self:
+        """Return itself."""
+        return self
+
+
+class Listeners:
+    """All who listen to one store, in one event loop or in several."""
+
+    def __init__(self) -> None:
+        """Nobody listens yet."""
+        self._lock = Lock()
+        self._all: tuple[Listener, ...] = ()
+
+    def __bool__(self) -> bool:
+        """Whether anybody listens."""
+        return bool(self._all)
+
+    def add(self, listener: Listener) -> None:
+        """Ring for this one too."""
+        with self._lock:
+            self._all = (*self._all, listener)
+
+    def discard(self, listener: Listener) -> None:
+        """Ring no more for this one."""
+        with self._lock:
+            self._all = tuple(other for other in self._all if other is not listener)
+
+    def ring(self, names: Collection[str | None]) -> None:
+        """Ring names for everybody, from any thread, without waiting for it."""
+        for listener in self._all:
+            call_soon(listener.token, listener.ring, names)

@@ -1,0 +1,71 @@
+"""`<token>.<seq>`: where a follower stands, and whether that place still exists.
+
+The token is that of the claim under which the event was written. A cursor is valid while its claim
+is known and its number does not pass the point where the next claim began. So neither a name that
+was used again, nor a store that forgot its tail while the producer died, can make a follower skip
+an event unseen. Rule: no I/O here.
+"""
+
+from __future__ import annotations
+
+__all__ = ("START", "Cursor", "format_cursor", "is_valid", "new_token", "parse_cursor", "token_at")
+
+import re
+from secrets import choice
+from typing import NamedTuple
+
+from ..errors._streams import InvalidCursor
+from .contract import Head
+
+_LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"  # no l, o, 0, 1: people read them aloud
+_CURSOR = re.compile(r"([a-z0-9]{1,32})\.(0|[1-9][0-9]{0,15})")
+
+
+class Cursor(NamedTuple):
+    """A token and the number of the last event that was seen."""
+
+    token: str
+    seq: int
+
+
+START = Cursor("", 0)
+
+
+def new_token() -> str:
+    """Return eight random letters: two claims of one stream never share them, by 1 in 10**12."""
+    return "".join(choice(_LETTERS) for _ in range(8))
+
+
+def parse_cursor(text: str) -> Cursor:
+    """Read a cursor; "" is the start. Raises `InvalidCursor`."""
+    if not text:
+        return START
+    match = _CURSOR.fullmatch(text)
+    if match is None:
+        raise InvalidCursor
+    return Cursor(match[1], int(match[2]))
+
+
+def format_cursor(head: Head, seq: int) -> str:
+    """Write the cursor of an event."""
+    return f"{token_at(head, seq)}.{seq}"
+
+
+def token_at(head: Head, seq: int) -> str:
+    """Return the token of the claim under which an event was written."""
+    for token, first in reversed(head.claims):
+        if first <= seq:
+            return token
+    return head.claims[0][0]  # its own claim is forgotten: the oldest known one serves as well
+
+
+def is_valid(cursor: Cursor, head: Head) -> bool:
+    """Tell whether a follower may go on from here without missing or repeating an event."""
+    if cursor == START:
+        return True
+    end = head.tail
+    for token, first in reversed(head.claims):
+        if token == cursor.token:
+            return cursor.seq <= end
+        end = first - 1
+    return False

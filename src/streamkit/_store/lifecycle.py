@@ -1,0 +1,35 @@
+"""The states of a stream and the legal steps between them. Rule: no I/O here, no clock."""
+
+from __future__ import annotations
+
+__all__ = ("LAST_TYPES", "STEPS", "Ended", "State", "last_event")
+
+from typing import Literal, TypeAlias
+
+from .._items.event import Event
+
+Ended: TypeAlias = Literal["done", "error", "cancelled", "orphaned"]
+State: TypeAlias = Literal["open", "done", "error", "cancelled", "orphaned"]
+
+# From a state to those that may follow. Each step out of "open" is taken by one append that also
+# writes the last event; who comes second finds the stream closed.
+STEPS: dict[State, frozenset[State]] = {
+    "open": frozenset({"done", "error", "cancelled", "orphaned"}),
+    "done": frozenset(),
+    "error": frozenset(),
+    "cancelled": frozenset(),
+    "orphaned": frozenset(),
+}
+
+# The type of the last event of a stream in each state.
+LAST_TYPES: dict[Ended, str] = {
+    "done": "end",
+    "error": "error",
+    "cancelled": "cancelled",
+    "orphaned": "orphaned",
+}
+
+
+def last_event(state: Ended, **facts: object) -> Event:
+    """Return the event that says how a stream ended: always its last one."""
+    return Event(LAST_TYPES[state], {"state": state, **facts})

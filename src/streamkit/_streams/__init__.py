@@ -1,0 +1,1 @@
+"""Named streams, while this process writes them."""

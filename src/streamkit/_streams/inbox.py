@@ -1,0 +1,190 @@
+"""`Inbox`: what ordinary code wrote to a stream and the pump has not yet taken; from any thread."""
+
+from __future__ import annotations
+
+__all__ = ("Inbox",)
+
+from contextlib import suppress
+from threading import Condition, RLock, get_ident
+from time import monotonic
+
+from anyio import Event, move_on_after
+from anyio.lowlevel import checkpoint, current_token
+
+from .._feeding.handover import MAX_TURN
+from .._feeding.source import feeding_now
+from .._items.stored import kept_line
+from .._store.worker import call_soon
+from ..errors._base import ItemRefused, SourceCancelled
+from ..errors._streams import Overflow, StreamEnded
+from ..logs import LogRecord, ProgressTracker
+
+# What may wait while the store does not keep up, or is away. A line of a log has about 200 bytes.
+MAX_ITEMS = 10_000
+MAX_BYTES = 16 << 20
+
+# What is left, in characters, of a log message that is too large for one event.
+CUT_MESSAGE = 100_000
+
+
+class Inbox:
+    """Lines on their way to the log of a stream, bounded in number and bytes."""
+
+    def __init__(self, name: str) -> None:
+        """Make an empty one; call this inside the event loop."""
+        self._name = name
+        self._lock = RLock()  # a third of the price of a Condition
+        self._changed = Condition(self._lock)
+        self._lines: list[bytes] = []
+        self._bytes = 0
+        self._dropped = 0
+        self._ending = self._ended = False
+        self._error: Exception | None = None
+        self._wake: Event | None = None
+        self._room: Event | None = None
+        self._turn = 0.0
+        self._thread = get_ident()
+        self._token = current_token()
+        self.progress = ProgressTracker(self.send_nowait)
+        """What `stream.progress` is."""
+
+    def send_nowait(self, item: object) -> None:
+        """Add an item, from any thread; `Overflow` when there is no room."""
+        if not self._add(kept_line(item)):
+            raise Overflow(self._name)
+
+    def log(self, record: LogRecord) -> None:
+        """Add a record, from any thread; without room it is counted, after the end left out."""
+        try:
+            line = kept_line(record)
+        except ItemRefused:  # it is too large; to log shall never fail
+            cut = record.message[:CUT_MESSAGE] + " …"
+            line = kept_line(LogRecord(cut, record.level, timestamp=record.timestamp))
+        with suppress(StreamEnded):  # a record that comes too late shall not break who wrote it
+            if not self._add(line):
+                with self._lock:
+                    self._dropped += 1
+
+    async def send(self, item: object) -> None:
+        """Add an item, after waiting for room."""
+        line = kept_line(item)
+        if monotonic() >= self._turn:
+            await _give_way()
+            self._turn = monotonic() + MAX_TURN
+        while not self._add(line):
+            with self._lock:
+                self._room = room = self._room or Event()
+                if not self.stuck or self._ended:
+                    continue
+            await room.wait()
+
+    def send_sync(self, item: object) -> None:
+        """Add an item, after waiting for room in a thread that is not the event loop's."""
+        if get_ident() == self._thread:
+            raise RuntimeError("send_sync is for threads; in the event loop, await send(...)")
+        line = kept_line(item)
+        with self._lock:
+            while not self._add(line):
+                self._changed.wait()
+
+    async def take(self) -> list[bytes]:
+        """Return all that is there, after waiting for something; nothing at the end.
+
+        After the items comes the error with which it ended. Cancelling a call loses nothing.
+        """
+        while True:
+            with self._lock:
+                if self._lines or self._dropped:
+                    return self._taken()
+                if self._ended:
+                    break
+                self._wake = wake = Event()
+            await self._wait(wake)
+        if self._error is not None:
+            raise self._error
+        return []
+
+    def end(self, error: Exception | None = None) -> None:
+        """Take nothing any more; `error` is how it failed."""
+        self._ending = True
+        self.progress.flush()
+        with self._lock:
+            self._ended, self._error = True, error
+            self._changed.notify_all()
+            wake, self._wake = self._wake, None
+        self._set(wake)
+        self._make_room()
+
+    @property
+    def over(self) -> bool:
+        """Tell whether it has ended and all was taken."""
+        return self._ended and not self._lines and not self._dropped
+
+    @property
+    def ready(self) -> bool:
+        """Tell whether there is something to take."""
+        return bool(self._lines)
+
+    @property
+    def stuck(self) -> bool:
+        """Tell whether there is no room."""
+        return len(self._lines) >= MAX_ITEMS or self._bytes >= MAX_BYTES
+
+    def _add(self, line: bytes) -> bool:
+        """Add a line; return False when there is no room, and raise `StreamEnded` at the end."""
+        if not line:
+            return True
+        with self._lock:
+            if self._ended:
+                raise StreamEnded(self._name)
+            lines = self._lines
+            # The last progress has to come out, whatever waits.
+            if (len(lines) >= MAX_ITEMS or self._bytes >= MAX_BYTES) and not self._ending:
+                return False
+            lines.append(line)
+            self._bytes += len(line)
+            if self._wake is None:
+                return True
+            wake, self._wake = self._wake, None
+        self._set(wake)
+        return True
+
+    def _taken(self) -> list[bytes]:
+        lines, self._lines, self._bytes = self._lines, [], 0
+        if self._dropped:
+            said = f"{self._dropped} records were dropped"
+            lines.append(kept_line(LogRecord(said, "warning")))
+            self._dropped = 0
+        self._changed.notify_all()
+        self._make_room()
+        return lines
+
+    async def _wait(self, wake: Event) -> None:
+        due = self.progress.due
+        if due is None:
+            await wake.wait()
+            return
+        with move_on_after(max(0.0, due - monotonic())):
+            await wake.wait()
+        self.progress.flush_due(monotonic())
+
+    def _make_room(self) -> None:
+        room, self._room = self._room, None
+        self._set(room)
+
+    def _set(self, event: Event | None) -> None:
+        """Wake the loop: the one call that may come from any thread."""
+        if event is None:
+            return
+        if get_ident() == self._thread:
+            event.set()
+        else:
+            call_soon(self._token, event.set)
+
+
+async def _give_way() -> None:
+    feeding = feeding_now.get()
+    left = feeding is not None and feeding.left
+    await checkpoint()
+    if feeding is not None and feeding.left and not left:
+        raise SourceCancelled  # trio's checkpoint takes the one cancellation for its own

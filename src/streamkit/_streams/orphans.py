@@ -1,0 +1,61 @@
+"""The sweep: streams whose producer vanished are ended, and those past their time are removed."""
+
+from __future__ import annotations
+
+__all__ = ("end_orphan", "sweep_for_ever")
+
+import logging
+from random import uniform
+
+from anyio import sleep
+
+from .._items.stored import last_line
+from .._store.contract import Claim, Head, Store, new_epoch
+from .._store.cursor import new_token
+from .._store.lifecycle import last_event
+from ..errors._streams import StoreAway
+
+logger = logging.getLogger("streamkit")
+
+# Enough to write one event. If we vanish in between, somebody else's sweep finds it again.
+LEASE = 5.0
+
+# As long as a pump may take to notice that its store is back.
+PATIENCE = 2.0
+
+
+async def sweep_for_ever(store: Store, pause: float) -> None:
+    """Sweep every so many seconds; several processes do it at different times.
+
+    A producer is dead when it is silent though it could speak: not when the store was away, or the
+    whole machine slept. So those whose lease has passed are looked at a second time, a while later.
+    """
+    away = False
+    while True:
+        await sleep(pause * uniform(0.6, 0.8))  # noqa: S311 - jitter is no secret
+        try:
+            if lapsed := await store.sweep():
+                await sleep(PATIENCE if away else pause / 5)
+                still = {name for name, _ in await store.sweep()}
+                for name, head in lapsed:
+                    if name in still:
+                        await end_orphan(store, name, head)
+            away = False
+        except StoreAway as error:
+            if not away:  # once, however long it is away
+                logger.warning("the store cannot be swept: %s", error.why)
+            away = True
+        except Exception:  # a driver's own; it shall not end the streams of this process
+            logger.exception("the store cannot be swept")
+
+
+async def end_orphan(store: Store, name: str, head: Head) -> None:
+    """End a stream whose lease has passed, unless its producer, or somebody else, was faster."""
+    claim = Claim(name, head.life, new_epoch(head.epoch), new_token(), LEASE, None)
+    mine = await store.claim(claim, "lapsed")
+    if mine is None or (mine.life, mine.epoch) != (claim.life, claim.epoch):
+        return
+    line = last_line(last_event("orphaned"))
+    after = await store.append(claim, mine.tail, [line], close="orphaned")
+    if after is not None and after.state == "orphaned":
+        logger.warning("the producer of the stream %s vanished", name)

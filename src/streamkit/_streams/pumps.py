@@ -1,0 +1,167 @@
+"""All pumps of this process: a name is claimed, written, and let go."""
+
+from __future__ import annotations
+
+__all__ = ("CLOSE_TIMEOUT", "IfExists", "Producers")
+
+import logging
+from dataclasses import replace
+from typing import Literal, TypeAlias, get_args
+from weakref import WeakValueDictionary
+
+from anyio import CancelScope, Lock, move_on_after, sleep
+from anyio.abc import TaskGroup
+
+from .._following.mirrors import Tails
+from .._store.contract import Claim, Head, Over, Store, new_epoch
+from .._store.cursor import new_token
+from .._store.names import check_name
+from .._upstream.reconnect import patience
+from ..errors._base import ServerStopping
+from ..errors._streams import StoreAway, StreamExists
+from .options import TermOptions, Terms
+from .producer import Produced
+from .pump import Pump
+
+IfExists: TypeAlias = Literal["raise", "follow", "restart"]
+
+# For the sources of streams that are cancelled when the application stops; a source has 5 s.
+CLOSE_TIMEOUT = 6.0
+
+# How often a claim is made whose acknowledgement is lost. To make it twice changes nothing.
+CLAIM_ATTEMPTS = 4
+
+logger = logging.getLogger("streamkit")
+
+
+class Producers:
+    """The streams that this process writes; it runs its tasks in a group of somebody else."""
+
+    def __init__(self, store: Store, tails: Tails, terms: Terms) -> None:
+        """`terms` hold where a stream has none of its own."""
+        self._store = store
+        self._tails = tails
+        self._terms = terms
+        self._pumps: dict[str, Pump] = {}
+        self._starting: WeakValueDictionary[str, Lock] = WeakValueDictionary()
+        self._tasks: TaskGroup | None = None
+
+    def run_in(self, tasks: TaskGroup) -> None:
+        """Start to look at who follows, and at what other processes wish."""
+        self._tasks = tasks
+        self._pumps = {}
+        self._starting = WeakValueDictionary()
+        self._tails.on_tick = self._look_at_followers
+        self._tails.on_bell = self._look_at_head
+
+    def __len__(self) -> int:
+        """Count them."""
+        return len(self._pumps)
+
+    def get(self, name: str) -> Pump | None:
+        """Return the pump of a stream, if it is here."""
+        return self._pumps.get(name)
+
+    async def start(
+        self, name: str, produced: Produced, if_exists: IfExists, options: TermOptions
+    ) -> Pump | None:
+        """Claim a name and write what is produced; None when it has a writer and is followed.
+
+        What writes it here already is stopped first, and for so long the source is not begun.
+        """
+        check_name(name)
+        if self._tasks is None:
+            raise ServerStopping
+        if if_exists not in get_args(IfExists):
+            raise ValueError(f"if_exists is one of {get_args(IfExists)}, not {if_exists!r}")
+        terms = replace(self._terms, **options)
+        claim = Claim(name, new_token(), new_epoch(), new_token(), terms.lease, terms.keep)
+        pump = None
+        # One at a time for each name, or the last claim might not be the last to run; and whole,
+        # or a claim would hold the name for nobody.
+        lock = self._starting.setdefault(name, Lock())
+        async with lock:
+            with CancelScope(shield=True):
+                pump = await self._begin(claim, terms, produced, if_exists)
+        return pump
+
+    async def stop(self, drain: float) -> None:
+        """Give the streams a while to end by themselves, and cancel the others."""
+        self._tasks = None
+        with move_on_after(drain):
+            await self._ended()
+        for pump in list(self._pumps.values()):
+            pump.cancel(ServerStopping.code)
+        with move_on_after(CLOSE_TIMEOUT):
+            await self._ended()
+        for name, pump in list(self._pumps.items()):
+            logger.error("the end of the stream %s could not be written", name)
+            pump.scope.cancel()
+
+    async def _begin(
+        self, claim: Claim, terms: Terms, produced: Produced, if_exists: IfExists
+    ) -> Pump | None:
+        head = await self._claimed(claim, "anything" if if_exists == "restart" else "nothing")
+        if head is None or head.life != claim.life:
+            if if_exists == "follow":
+                return None
+            raise StreamExists(claim.name)
+        if self._tasks is None:
+            await self._store.delete(claim.name)
+            raise ServerStopping
+        return self._run(self._tasks, claim, head, terms, produced)
+
+    async def _ended(self) -> None:
+        for pump in list(self._pumps.values()):
+            await pump.ended.wait()
+
+    async def _claimed(self, claim: Claim, over: Over) -> Head | None:
+        pauses = patience()
+        for _ in range(CLAIM_ATTEMPTS - 1):
+            try:
+                return await self._store.claim(claim, over)
+            except StoreAway:
+                await sleep(next(pauses))
+        return await self._store.claim(claim, over)
+
+    def _run(
+        self, tasks: TaskGroup, claim: Claim, head: Head, terms: Terms, produced: Produced
+    ) -> Pump:
+        old = self._pumps.get(claim.name)
+        if old is not None:
+            old.displace()
+        tail = self._tails.feed_here(claim.name)
+        tail.feed(head, 0, [])
+        pump = Pump(self._store, claim, tail, terms, intake=produced.intake, leave=produced.leave)
+        self._pumps[claim.name] = pump
+        tasks.start_soon(self._pumped, pump, produced)
+        tasks.start_soon(self._produce, old, pump, produced)
+        return pump
+
+    async def _produce(self, old: Pump | None, pump: Pump, produced: Produced) -> None:
+        if old is not None:
+            with move_on_after(CLOSE_TIMEOUT):
+                await old.ended.wait()
+        pump.ready.set()
+        if produced.run is not None:
+            await produced.run()
+
+    async def _pumped(self, pump: Pump, produced: Produced) -> None:
+        try:
+            with pump.scope:
+                await pump.run()
+        finally:
+            produced.leave()
+            if self._pumps.get(pump.claim.name) is pump:  # and nobody has started it anew
+                del self._pumps[pump.claim.name]
+                self._tails.feed_no_more(pump.tail)
+
+    def _look_at_followers(self, now: float) -> None:
+        for pump in list(self._pumps.values()):
+            if pump.terms.on_leave == "cancel":
+                pump.look_at_followers(now)
+
+    def _look_at_head(self, name: str | None) -> None:
+        for pump in list(self._pumps.values()) if name is None else [self._pumps.get(name)]:
+            if pump is not None and self._tasks is not None and pump.heard():
+                self._tasks.start_soon(pump.look_soon)

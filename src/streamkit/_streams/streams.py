@@ -1,0 +1,288 @@
+"""`Streams`: all streams of an application. It owns the tasks behind them."""
+
+from __future__ import annotations
+
+__all__ = ("Statistics", "Streams")
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Literal, Self, TypeVarTuple
+
+from anyio import (
+    CancelScope,
+    create_task_group,
+    move_on_after,
+)
+from anyio.abc import TaskGroup
+from typing_extensions import Unpack
+
+from .._feeding.handover import Handover
+from .._feeding.source import Source, check_source, close
+from .._following.following import Following
+from .._following.history import History, Status, history, status, statuses
+from .._following.mirrors import Tails
+from .._items.json import to_utf8
+from .._store.contract import Store
+from .._store.names import check_name
+from .._store.urls import store_of
+from ..errors._base import ServerStopping, SourceCancelled
+from ..errors._streams import (
+    NotRunning,
+    StreamCancelled,
+    StreamLost,
+    UnknownStream,
+)
+from .inbox import Inbox
+from .options import TermOptions, Terms
+from .orphans import sweep_for_ever
+from .producer import Produced, fed_by_job, fed_by_source, is_awaited, opened
+from .pump import MAX_BATCH_BYTES, MAX_BATCH_EVENTS, Pump
+from .pumps import CLOSE_TIMEOUT, IfExists, Producers
+from .stream import Stream
+
+Args = TypeVarTuple("Args")
+
+DAY = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """What one `Streams` holds at this moment, in this process."""
+
+    followers: int
+    producers: int
+    watched: int
+    """Streams that are read from the store because somebody here follows them."""
+
+
+class Streams:
+    """All streams of an application, kept in a store.
+
+    Enter it where the application starts; streams are started, followed and cancelled by name,
+    from any process that has the same store.
+
+    - `keep`: how long an ended stream is kept; 24 h in memory, 7 days in a durable store, None for
+      ever. `max_events` and `max_bytes` bound a stream: its oldest events go first.
+    - `lease`: for so long the store trusts a producer that it hears nothing of. One that vanished
+      is noticed by the next `sweep` after that, and its stream ends as orphaned.
+    - `on_leave="cancel"` cancels a stream that nobody in this process has followed for `grace`
+      seconds. As it is, leaving is not cancelling.
+    - `when_full`: whether a source that has no room to write, because the store is away, waits or
+      fails.
+    - `drain`: when the application stops, streams have so long to end by themselves; the others
+      are cancelled then.
+
+    Example:
+        streams = Streams(MemoryStore())
+
+        @asynccontextmanager
+        async def lifespan(app: FastAPI) -> AsyncGenerator[None, None]:
+            async with streams:
+                yield
+    """
+
+    def __init__(
+        self,
+        store: Store | None = None,
+        *,
+        sweep: float = 5.0,
+        drain: float = 2.0,
+        **terms: Unpack[TermOptions],
+    ) -> None:
+        """Without a store, streams are in memory. Nothing runs yet."""
+        store = store_of("memory:") if store is None else store
+        keep = 7 * DAY if store.durable else DAY
+        self._store, self._sweep, self._drain = store, sweep, drain
+        self._tails = Tails(store)
+        self._producers = Producers(store, self._tails, replace(Terms(keep), **terms))
+        self._tasks: TaskGroup | None = None
+        self._stack = AsyncExitStack()
+        self._stopping = False
+
+    @classmethod
+    def from_url(
+        cls, url: str, *, sweep: float = 5.0, drain: float = 2.0, **terms: Unpack[TermOptions]
+    ) -> Self:
+        """Make one with the store that a URL names: `memory:`, `sqlite:///relative/path.db`.
+
+        An absolute path has one slash more: `sqlite:////var/lib/streams.db`. What else a store
+        can be told, its class takes.
+        """
+        return cls(store_of(url), sweep=sweep, drain=drain, **terms)
+
+    async def __aenter__(self) -> Self:
+        """Open the store, and start what runs behind the streams."""
+        if self._tasks is not None:
+            raise RuntimeError("these streams are running already")
+        async with AsyncExitStack() as stack:
+            if isinstance(self._store, AbstractAsyncContextManager):
+                await stack.enter_async_context(self._store)
+            self._tasks = await stack.enter_async_context(create_task_group())
+            self._stack = stack.pop_all()
+        self._stopping = self._tails.stopping = False
+        self._tails.run_in(self._tasks)
+        self._producers.run_in(self._tasks)
+        self._tasks.start_soon(sweep_for_ever, self._store, self._sweep)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Let streams end, cancel the others, and let their followers go."""
+        self._stopping = True
+        with CancelScope(shield=True):
+            await self._producers.stop(self._drain)
+            await self._tails.stop()
+        tasks, self._tasks = self._tasks, None
+        if tasks is not None:
+            tasks.cancel_scope.cancel()
+        await self._stack.aclose()
+
+    async def start(
+        self,
+        name: str,
+        source: Source[Any],
+        *,
+        if_exists: IfExists = "raise",
+        **terms: Unpack[TermOptions],
+    ) -> Following:
+        """Claim a name, enter the source, and write its items in the background.
+
+        A failure to enter it, such as a command that does not exist, raises here and frees the
+        name; later ones are the stream's end. Returns who follows from the beginning. A name that
+        is taken is a `StreamExists`, or is followed, or is started again: then its old producer
+        is stopped, and its followers are told.
+        """
+        check_source(source)
+        hand = Handover(max_bytes=MAX_BATCH_BYTES, max_items=MAX_BATCH_EVENTS)
+        pump = None
+        try:
+            pump = await self._write(name, fed_by_source(hand, source), if_exists, terms)
+        finally:
+            if pump is None:
+                await close(source)
+        if pump is not None:
+            await opened(hand, pump.ended)
+        return self.follow(name)
+
+    async def launch(
+        self,
+        name: str,
+        job: Callable[[Stream, *Args], object],
+        *args: *Args,
+        if_exists: IfExists = "raise",
+        **terms: Unpack[TermOptions],
+    ) -> Following:
+        """Claim a name and run `job(stream, *args)` in the background: `async def`, or in a thread.
+
+        The stream is there when this returns. It ends, or fails, with the job. Cancelling it
+        cancels an `async def` job; a `def` job has to look at `stream.cancelled` by itself.
+        """
+        awaited = is_awaited(job)
+        inbox = Inbox(name)
+        pump: Pump | None = None
+        stream = Stream(name, inbox, lambda: pump is not None and pump.cancelled is not None)
+        produced = fed_by_job(inbox, partial(job, stream, *args), awaited=awaited)
+        pump = await self._write(name, produced, if_exists, terms)
+        return self.follow(name)
+
+    @asynccontextmanager
+    async def open(
+        self,
+        name: str,
+        *,
+        if_exists: Literal["raise", "restart"] = "raise",
+        **terms: Unpack[TermOptions],
+    ) -> AsyncGenerator[Stream, None]:
+        """Claim a name for a block of code: the stream ends with it; an exception is its error.
+
+        When somebody cancels the stream the block is cancelled, and `StreamCancelled` raised
+        behind it. `StreamLost` says that somebody else has taken the name.
+        """
+        inbox, scope = Inbox(name), CancelScope()
+        pump = await self._write(name, Produced(inbox, scope.cancel), if_exists, terms)
+        if pump is None:
+            raise ValueError('open writes; it cannot be asked to "follow"')
+        failure: Exception | None = SourceCancelled()
+        try:
+            await pump.ready.wait()
+            with scope:
+                yield Stream(name, inbox, lambda: pump.cancelled is not None)
+            failure = None
+        except Exception as error:
+            failure = error
+            raise
+        finally:
+            inbox.end(failure)
+            with move_on_after(CLOSE_TIMEOUT, shield=True):
+                await pump.ended.wait()
+        if pump.cancelled is not None:
+            raise StreamCancelled(pump.cancelled)
+        if pump.lost is not None:
+            raise StreamLost(name, pump.lost.value)
+
+    def follow(self, name: str, after: str = "") -> Following:
+        """Return the stream from a cursor on, or from its beginning: a source of events.
+
+        Whether it exists is looked at when it is read: a response answers 404, or 410 to a client
+        that has seen it before; a loop over it raises `UnknownStream` or `ExpiredStream`.
+        """
+        self._running()
+        return Following(self._tails, check_name(name), after)
+
+    async def status(self, name: str) -> Status:
+        """Return what is known of a stream, as a dict for JSON, or raise `UnknownStream`."""
+        self._running()
+        return await status(self._store, check_name(name))
+
+    async def history(self, name: str, *, after: str = "", limit: int = 500) -> History:
+        """Return up to `limit` events after a cursor, as dicts for JSON, and the next cursor.
+
+        Call it again with `next` until there are none. A gap, or a reset, comes as an event
+        without an id, as it does to a follower.
+        """
+        self._running()
+        return await history(self._store, check_name(name), after, limit)
+
+    async def cancel(self, name: str, reason: str = "") -> str:
+        """Have a stream cancelled, whichever process writes it; return its state as it then is.
+
+        "open" means that its producer has not seen the wish yet. One that has ended stays as it is.
+        """
+        self._running()
+        pump = self._producers.get(name)
+        head = await self._store.cancel(check_name(name), to_utf8(reason).decode())
+        if head is None:
+            raise UnknownStream(name)
+        if pump is not None and head.cancel is not None and head.life == pump.claim.life:
+            pump.cancel(head.cancel)
+        return head.state
+
+    async def list(
+        self, prefix: str = "", *, state: str = "", after: str = "", limit: int = 100
+    ) -> list[Status]:
+        """Return the status of streams in the order of their names: those above `after`."""
+        self._running()
+        return await statuses(self._store, prefix, state, after, limit)
+
+    async def delete(self, name: str) -> None:
+        """Forget a stream at once: its producer is stopped, and who comes back to it is told."""
+        self._running()
+        pump = self._producers.get(name)
+        await self._store.delete(check_name(name))
+        if pump is not None:
+            pump.displace()
+
+    def statistics(self) -> Statistics:
+        """Count what is held here: followers that have left are not."""
+        return Statistics(self._tails.followers, len(self._producers), self._tails.watched)
+
+    def _running(self) -> None:
+        if self._tasks is None:
+            raise ServerStopping if self._stopping else NotRunning
+
+    async def _write(
+        self, name: str, produced: Produced, if_exists: IfExists, options: TermOptions
+    ) -> Pump | None:
+        self._running()
+        return await self._producers.start(name, produced, if_exists, options)

@@ -1,0 +1,1 @@
+"""Somebody else's HTTP, read as it comes."""

@@ -1,0 +1,172 @@
+"""`EventConnection`: one connection to an event stream at a time; the next one goes on there."""
+
+from __future__ import annotations
+
+__all__ = ("EventConnection", "EventRequest", "event_request")
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from math import inf
+from typing import Any
+
+from anyio import CancelScope, current_time
+from anyio.lowlevel import checkpoint_if_cancelled
+
+from .._feeding.source import close
+from .._items.event import Event
+from .._items.sse import SSEDecoder
+from ..errors._upstream import UpstreamSilent
+from .request import event_stream, opened
+
+# They are of one connection, and the next one makes its own.
+OF_A_CONNECTION = frozenset({"host", "content-length", "transfer-encoding", "accept-encoding"})
+
+
+@dataclass(frozen=True, slots=True)
+class EventRequest:
+    """What is asked for; each connection asks the same."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    content: bytes | None
+
+
+def event_request(
+    url: Any,
+    *,
+    method: str,
+    headers: Mapping[str, str] | None,
+    content: bytes | None,
+    is_json: bool,
+) -> EventRequest:
+    """Make a request for an event stream, of a URL or of a request of httpx2 or httpx."""
+    own = {"Content-Type": "application/json"} if is_json else {}
+    if hasattr(url, "method") and hasattr(url, "headers"):
+        own |= {n: v for n, v in url.headers.items() if n.lower() not in OF_A_CONNECTION}
+        method, content = method or url.method, content if content is not None else url.read()
+        url = url.url
+    accepted = {"Accept": "text/event-stream", "Cache-Control": "no-store"}
+    # In one spelling, so that each is there once.
+    merged = {n.title(): v for n, v in [*accepted.items(), *own.items(), *(headers or {}).items()]}
+    method = method or ("POST" if content else "GET")
+    if not str(url).lower().startswith(("http://", "https://")):
+        raise ValueError("a URL begins with http:// or https://")  # it may hold a key: not shown
+    return EventRequest(method.upper(), str(url), merged, content or None)
+
+
+class EventConnection:
+    """Open it, read events until there are none, close it; open it again to go on from there."""
+
+    def __init__(
+        self,
+        client: Any,
+        request: EventRequest,
+        *,
+        last_event_id: str,
+        connect_timeout: float,
+        first_timeout: float | None,
+        idle_timeout: float | None,
+        max_event_bytes: int,
+    ) -> None:
+        """Nothing is sent yet."""
+        self.retry: float | None = None
+        """How long the server wishes that one waits before one comes back, in seconds."""
+        self._client, self._request = client, request
+        self._last_event_id = last_event_id
+        self._connect_timeout = _checked("connect_timeout", connect_timeout)
+        self._first_timeout = _checked("first_timeout", first_timeout)
+        self._idle_timeout = _checked("idle_timeout", idle_timeout)
+        self._max_event_bytes = max_event_bytes
+        self._stack: AsyncExitStack | None = None
+        self._chunks: AsyncIterator[bytes]
+        self._decoder: SSEDecoder
+
+    @property
+    def is_open(self) -> bool:
+        """Tell whether there is something to close."""
+        return self._stack is not None
+
+    @property
+    def is_get(self) -> bool:
+        """Tell whether asking again does nothing that was not asked for."""
+        return self._request.method == "GET"
+
+    @property
+    def has_place(self) -> bool:
+        """Tell whether the server has said where the next connection goes on."""
+        last = self._last_event_id  # it may hold what no header can
+        return last != "" and last.isascii() and last.isprintable()
+
+    async def open(self) -> bool:
+        """Send the request; False when the answer is that nothing more comes."""
+        self._silence = self._first_timeout
+        begun = current_time()
+        # Spelled as in the request, whose own it replaces.
+        place = {"Last-Event-ID".title(): self._last_event_id} if self.has_place else {}
+        async with AsyncExitStack() as stack:
+            with CancelScope(deadline=begun + self._silence):
+                answer = await stack.enter_async_context(
+                    opened(
+                        self._client,
+                        self._request.method,
+                        self._request.url,
+                        headers={**self._request.headers, **place},
+                        content=self._request.content,
+                        connect_timeout=self._connect_timeout,
+                    )
+                )
+                if answer.status == 204:
+                    return False
+                self._chunks = await event_stream(answer)
+                stack.push_async_callback(_closed_unless_read, self._chunks)
+                self._decoder = SSEDecoder(
+                    max_event_bytes=self._max_event_bytes, last_event_id=self._last_event_id
+                )
+                # Counted on when somebody reads: a reader may take its time.
+                self._patience = self._silence - (current_time() - begun)
+                self._stack = stack.pop_all()
+                return True
+        raise UpstreamSilent(self._silence)
+
+    async def read(self) -> list[Event] | None:
+        """Return the events that the next bytes complete; None at the end of bytes.
+
+        A call that was cancelled may have lost some: close it then.
+        """
+        # A reader whose bytes are always there before it waits would never be cancelled, on uvloop.
+        await checkpoint_if_cancelled()
+        decoder = self._decoder
+        decoder.feed(b"")  # what is too large may have come behind events that were returned
+        with CancelScope(deadline=current_time() + self._patience):
+            chunk = await anext(self._chunks, None)
+            self._silence = self._patience = self._idle_timeout
+            if chunk is None:
+                return None
+            events = decoder.feed(chunk)
+            self._last_event_id = decoder.last_event_id
+            if decoder.retry is not None:
+                self.retry = decoder.retry / 1000
+            return events
+        raise UpstreamSilent(self._silence)
+
+    async def close(self) -> None:
+        """Close the connection at once."""
+        stack, self._stack = self._stack, None
+        if stack is not None:
+            await stack.aclose()
+
+
+async def _closed_unless_read(chunks: AsyncIterator[bytes]) -> None:
+    # Another task may wait for bytes: it gets an error when the connection is closed.
+    if not getattr(chunks, "ag_running", False):
+        await close(chunks)
+
+
+def _checked(name: str, seconds: float | None) -> float:
+    if seconds is None:
+        return inf
+    if not seconds > 0:  # NaN compares with nothing
+        raise ValueError(f"{name} is a time above 0 s, or None, not {seconds}")
+    return seconds

@@ -1,0 +1,1 @@
+"""Every error that more than one part raises."""

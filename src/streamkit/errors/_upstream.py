@@ -1,0 +1,110 @@
+"""The errors of somebody else's stream, which we read over HTTP.
+
+SourceError
+└── UpstreamError             what went wrong with it
+    ├── UpstreamUnreachable   there is no connection
+    ├── UpstreamStatus        it answered with another status than 200
+    ├── UpstreamContentType   it answered with something else than a stream
+    ├── UpstreamSilent        nothing came for too long
+    ├── UpstreamTruncated     it ended without saying that this is the end
+    │   └── UpstreamCut       the connection broke
+    └── UpstreamFailed        it said that it failed
+
+As in `_errors`, the class owns the sentence, and `str(error)` is safe to show to a browser: what
+the other side wrote is in attributes, for the log and for programs.
+"""
+
+from __future__ import annotations
+
+__all__ = (
+    "UpstreamContentType",
+    "UpstreamCut",
+    "UpstreamError",
+    "UpstreamFailed",
+    "UpstreamSilent",
+    "UpstreamStatus",
+    "UpstreamTruncated",
+    "UpstreamUnreachable",
+)
+
+from ._base import SourceError
+
+
+class UpstreamError(SourceError):
+    """Say that something went wrong with the stream that we read over HTTP."""
+
+    status = 502
+    code = "upstream"
+
+
+class UpstreamUnreachable(UpstreamError):
+    """Say that there is no connection to the upstream."""
+
+    code = "upstream-unreachable"
+
+    def __init__(self) -> None:
+        super().__init__("the upstream cannot be reached")
+
+
+class UpstreamStatus(UpstreamError):
+    """Say that the upstream answered with a status that is not the one of a stream."""
+
+    code = "upstream-status"
+
+    def __init__(
+        self, upstream_status: int, body: str = "", *, retry_after: float | None = None
+    ) -> None:
+        """`body` is the start of what it answered; `retry_after` its wish, in seconds."""
+        super().__init__(f"the upstream answered with status {upstream_status}")
+        self.upstream_status = upstream_status
+        self.body = body
+        self.retry_after = retry_after
+
+
+class UpstreamContentType(UpstreamError):
+    """Say that the upstream answered with something else than a stream."""
+
+    code = "upstream-content-type"
+
+    def __init__(self, content_type: str, body: str = "") -> None:
+        """`content_type` is what it said that it is, `body` the start of it."""
+        super().__init__("the upstream answered with something else than an event stream")
+        self.content_type = content_type
+        self.body = body
+
+
+class UpstreamSilent(UpstreamError):
+    """Say that nothing came from the upstream for too long."""
+
+    status = 504
+    code = "upstream-silent"
+
+    def __init__(self, seconds: float) -> None:
+        """`seconds` is how long it may be silent."""
+        super().__init__(f"nothing came from the upstream for {seconds:g} s")
+
+
+class UpstreamTruncated(UpstreamError):
+    """Say that the upstream ended without saying that this is the end."""
+
+    code = "upstream-truncated"
+
+    def __init__(self) -> None:
+        super().__init__("the upstream ended before it said that this is the end")
+
+
+class UpstreamCut(UpstreamTruncated):
+    """Say that the connection to the upstream broke."""
+
+    code = "upstream-cut"
+
+
+class UpstreamFailed(UpstreamError):
+    """Say that the upstream said that it failed."""
+
+    code = "upstream-failed"
+
+    def __init__(self, detail: str = "") -> None:
+        """`detail` is what it said."""
+        super().__init__("the upstream failed")
+        self.detail = detail

@@ -1,0 +1,124 @@
+"""Items, sync or async, that say when one is finished: what is under `progress.track`."""
+
+from __future__ import annotations
+
+__all__ = ("Track",)
+
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Generator,
+    Iterable,
+)
+from time import monotonic
+from typing import Generic, TypeVar
+
+from anyio.lowlevel import checkpoint
+
+from .._feeding.handover import MAX_TURN
+from .._feeding.source import close, register
+
+T = TypeVar("T")
+
+
+class Track(Generic[T]):
+    """Tell at each item whether the one before it is finished; `ProgressTracker.track` makes it."""
+
+    def __init__(
+        self,
+        items: Iterable[T] | AsyncIterable[T],
+        *,
+        start: Callable[[], None],
+        finished: Callable[[], None],
+        left: Callable[[], None],
+    ) -> None:
+        """Call `start` before the first item, `finished` after each, `left` on every way out."""
+        self._items = items
+        self.start = start
+        self.finished = finished
+        self.left = left
+
+    def __iter__(self) -> Generator[T, None, None]:
+        """Iterate what is synchronous."""
+        if not isinstance(self._items, Iterable):
+            raise TypeError(f"{type(self._items).__name__} is asynchronous; write async for")
+        return self._tracked(self._items)
+
+    def __aiter__(self) -> AsyncIterator[T]:
+        """Iterate in a task."""
+        return _Tracked(self, self._items)
+
+    def _tracked(self, items: Iterable[T]) -> Generator[T, None, None]:
+        try:
+            self.start()
+            for item in items:
+                yield item
+                self.finished()
+        finally:
+            self.left()
+
+
+class _Tracked(AsyncIterator[T]):
+    """A class: an async generator that is left by `break` is closed by nobody."""
+
+    def __init__(
+        self,
+        track: Track[T],
+        items: Iterable[T] | AsyncIterable[T],
+    ) -> None:
+        self._track = track
+        self._given = items
+        self._items: AsyncIterator[T] | None = None
+        self._in_hand = False
+        self.closed = False
+
+    async def __anext__(self) -> T:
+        if self.closed:
+            raise StopAsyncIteration
+        try:
+            item = await self._next()
+        except BaseException as error:
+            self.closed = isinstance(error, StopAsyncIteration)
+            self._track.left()
+            raise
+        self._in_hand = True
+        return item
+
+    async def aclose(self) -> None:
+        self.closed = True
+        try:
+            await close(self._given if self._items is None else self._items)
+        finally:
+            self._track.left()
+
+    def _next(self) -> Awaitable[T]:
+        if self._items is None:
+            given = self._given
+            self._items = aiter(given if isinstance(given, AsyncIterable) else _InTurns(given))
+            register(self)
+            self._track.start()
+        elif self._in_hand:
+            self._in_hand = False
+            self._track.finished()
+        return anext(self._items)
+
+
+class _InTurns(AsyncIterator[T]):
+    """Synchronous items, which would keep the event loop until their end."""
+
+    def __init__(self, items: Iterable[T]) -> None:
+        self._items = iter(items)
+        self._turn = 0.0
+
+    async def __anext__(self) -> T:
+        if monotonic() >= self._turn:
+            await checkpoint()
+            self._turn = monotonic() + MAX_TURN
+        for item in self._items:
+            return item
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        await close(self._items)

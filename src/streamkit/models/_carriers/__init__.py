@@ -1,0 +1,1 @@
+"""Who asks a provider and hands on its JSON: a client of HTTP, or an SDK."""

@@ -1,0 +1,137 @@
+"""The carrier of an event stream: the bytes of a client of HTTP, decoded here.
+
+Retries are only for a request that has no answer yet: nobody has been told anything, and a model
+that has begun would begin again, and be paid for twice.
+"""
+
+from __future__ import annotations
+
+__all__ = ("MAX_EVENT_BYTES", "EventStreamCarrier")
+
+import json
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from itertools import count
+from random import random
+from typing import TypeAlias
+
+from anyio import current_effective_deadline, current_time, sleep
+
+from ..._feeding.source import close, feeding_now
+from ..._items.sse import SSEDecoder
+from ..._upstream.request import Response, event_stream
+from ...errors._upstream import UpstreamStatus, UpstreamUnreachable
+from .._errors import InvalidChunk
+
+# A picture as base64 fits; the SDKs of the providers have no bound at all.
+MAX_EVENT_BYTES = 8 << 20
+
+# The first wait, and the longest; each is shortened by up to a quarter, at random.
+RETRY_DELAY = 0.5
+MAX_RETRY_DELAY = 8.0
+
+Begin: TypeAlias = Callable[[], AbstractAsyncContextManager[Response]]
+
+
+class EventStreamCarrier:
+    """Read an event stream whose data is JSON, and `[DONE]` at its end for some."""
+
+    def __init__(
+        self,
+        begin: Begin,
+        secrets: Callable[[], Sequence[str]],
+        *,
+        retries: int = 0,
+        max_event_bytes: int = MAX_EVENT_BYTES,
+    ) -> None:
+        """`begin` sends the request, each time that it is called."""
+        self.complete = False
+        self._begin, self._secrets = begin, secrets
+        self._retries = max(retries, 0)
+        self._stack = AsyncExitStack()
+        self._chunks: AsyncIterator[bytes] | None = None
+        self._decoder = SSEDecoder(max_event_bytes=max_event_bytes)
+        self._broken = False
+
+    @property
+    def secrets(self) -> Sequence[str]:
+        """Return the keys that the request was sent with."""
+        return self._secrets()
+
+    async def open(self) -> None:
+        """Send the request, again if the provider asks for patience or could not be reached."""
+        for attempt in count():
+            try:
+                response = await self._stack.enter_async_context(self._begin())
+                self._chunks = await event_stream(response)
+                self._stack.push_async_callback(_end, self._chunks)
+            except (UpstreamStatus, UpstreamUnreachable) as error:
+                await self._stack.aclose()
+                delay = _delay(error, attempt)
+                feeding = feeding_now.get()
+                if (
+                    delay is None
+                    or attempt == self._retries
+                    or current_time() + delay > current_effective_deadline()
+                    # The one cancellation may have met a timeout of the client.
+                    or (feeding is not None and feeding.left)
+                ):
+                    raise
+            else:
+                return
+            await sleep(delay)
+
+    async def read(self) -> Sequence[object] | None:
+        """Return what the next bytes hold."""
+        if self._broken:
+            raise InvalidChunk
+        if self.complete or self._chunks is None:
+            return None
+        self._decoder.feed(b"")  # what is too large may have come behind events that were told
+        chunk = await anext(self._chunks, None)
+        if chunk is None:
+            return None
+        values: list[object] = []
+        for event in self._decoder.feed(chunk):
+            data = str(event.data).strip()
+            if data == "[DONE]":
+                self.complete = True
+                break
+            try:
+                if data:
+                    values.append(_value(json.loads(data), event.type))
+            except (ValueError, RecursionError):
+                self._broken = True  # what came before it is told first
+                break
+        if self._broken and not values:
+            raise InvalidChunk
+        return values
+
+    async def close(self) -> None:
+        """Close the connection, unless the answer was read to its end."""
+        await self._stack.aclose()
+
+
+def _value(value: object, type: str) -> object:
+    """Return the value; one that only its event's name calls an error, as an error."""
+    if type == "error" and isinstance(value, dict) and "error" not in value:
+        return {"error": value}
+    return value
+
+
+async def _end(chunks: AsyncIterator[bytes]) -> None:
+    # Who closes from another task finds it running; its reader is told by the connection.
+    if not getattr(chunks, "ag_running", False):
+        await close(chunks)
+
+
+def _delay(error: UpstreamStatus | UpstreamUnreachable, attempt: int) -> float | None:
+    """Return for how long to wait before the next try; None when it would be refused too."""
+    if isinstance(error, UpstreamStatus):
+        status = error.upstream_status
+        if status not in (408, 409, 429) and status < 500:
+            return None
+        if error.retry_after is not None:
+            return error.retry_after
+    longest = min(RETRY_DELAY * 2.0**attempt, MAX_RETRY_DELAY)
+    return longest * (1 - random() / 4)  # noqa: S311 - nobody gains by guessing it

@@ -1,0 +1,287 @@
+"""`ModelSource`: what carries an answer, and what maps it, as one source of model events.
+
+A carrier asks the provider and gives decoded JSON; a wire makes events of it. Here they meet time
+and failure. Nothing ends silently: a failure before the first event is raised, so that a response
+still has its status; a later one is told, `Error` and `Finish("error")`, and then raised.
+"""
+
+from __future__ import annotations
+
+__all__ = ("Carrier", "ModelSource", "Prompt", "messages_of")
+
+import json
+from abc import abstractmethod
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+from math import inf
+from typing import Any, Protocol, TypeAlias, TypeVar
+
+from anyio import CancelScope, current_time
+from anyio.lowlevel import checkpoint_if_cancelled
+
+from .._feeding.source import Batched, register
+from ..errors._base import EventTooLarge, ModelFailed, SourceError, UsageError
+from ..errors._upstream import (
+    UpstreamContentType,
+    UpstreamError,
+    UpstreamSilent,
+    UpstreamStatus,
+    UpstreamTruncated,
+    UpstreamUnreachable,
+)
+from ._errors import InvalidChunk, ModelSilent
+from ._events import Error, Finish, ModelEvent, Start
+from ._failures import without_secrets
+from ._wires.reading import provider_error
+from ._wires.wire import TRUNCATED, Wire
+
+T = TypeVar("T")
+
+Prompt: TypeAlias = str | Sequence[Mapping[str, Any]]
+"""A question, or a conversation: messages with a `role` and a `content`."""
+
+# To close a connection takes milliseconds; a thread that reads needs a moment more.
+CLOSE_TIMEOUT = 3.0
+
+# After the provider said that the answer is complete: for usage, and for the end of the bytes.
+LINGER = 2.0
+
+
+class Carrier(Protocol):
+    """Ask a provider and hand on its JSON, whoever does the talking: a client of HTTP, an SDK."""
+
+    complete: bool
+    """Whether the provider's protocol said that this is all, apart from what the wire says."""
+
+    @property
+    @abstractmethod
+    def secrets(self) -> Sequence[str]:
+        """Return what must be in no text: keys."""
+        ...
+
+    async def open(self) -> None:
+        """Send the request, and return when an answer has begun."""
+        ...
+
+    async def read(self) -> Sequence[object] | None:
+        """Return the next JSON values, or none of them for a sign of life; None at the end."""
+        ...
+
+    async def close(self) -> None:
+        """Close the connection at once, in whichever state it is."""
+        ...
+
+
+class ModelSource(Batched[ModelEvent]):
+    """The answer of a model; `stream_gpt` and `stream_gemini` make it.
+
+    The request is sent when the first event is asked for. Leaving closes the connection: use it in
+    a response or in a stream, which do that, or with `open_source`; a bare `break` closes nothing.
+    """
+
+    def __init__(
+        self,
+        carrier: Carrier,
+        wire: Wire,
+        *,
+        first_timeout: float | None,
+        idle_timeout: float | None,
+        finish_required: bool,
+    ) -> None:
+        """Nothing is sent yet."""
+        self._carrier, self._wire = carrier, wire
+        self._first_timeout, self._idle_timeout = first_timeout, idle_timeout
+        self._finish_required = finish_required
+        self._deadline = inf  # for the first event
+        self._opened = self._told = self._ended = self._closed = False
+        self._late: list[ModelEvent] = []  # and after them the error
+        self._error: ModelFailed | None = None
+        self._taken: deque[ModelEvent] = deque()
+
+    async def __anext__(self) -> ModelEvent:
+        """Return the next event."""
+        if not self._taken:
+            self._taken.extend(await self._next())
+        if not self._taken:
+            raise StopAsyncIteration
+        return self._taken.popleft()
+
+    async def open(self) -> None:
+        """Send the request, and return when an answer has begun."""
+        if self._opened or self._ended:
+            return
+        self._opened = True
+        register(self)
+        if self._first_timeout is not None:
+            self._deadline = current_time() + self._first_timeout
+        try:
+            await self._in_time(self._carrier.open)
+        except (UpstreamError, InvalidChunk) as error:
+            raise await self._failure(error) from _shown(error)
+        except BaseException as error:
+            await self._close()
+            self._tear(error)
+            raise
+
+    async def batches(self) -> AsyncGenerator[Sequence[ModelEvent], None]:
+        """Yield what came in one go."""
+        while batch := await self._next():
+            yield batch
+
+    @property
+    def closed(self) -> bool:
+        """Tell whether nothing is left to close."""
+        return self._closed or not self._opened
+
+    async def aclose(self) -> None:
+        """Close the connection; the provider notices that nobody reads."""
+        self._taken.clear()
+        self._late, self._error = [], None
+        await self._close()
+
+    async def _close(self) -> None:
+        self._ended = True
+        if self.closed:
+            return
+        self._closed = True
+        with CancelScope(shield=True, deadline=current_time() + CLOSE_TIMEOUT):
+            await self._carrier.close()
+
+    async def _next(self) -> list[ModelEvent]:
+        if self._ended:
+            late, self._late = self._late, []
+            if late:
+                return late
+            error, self._error = self._error, None
+            if error is not None:
+                raise error
+            return []
+        await self.open()
+        try:
+            while True:
+                if events := await self._read():
+                    if not self._told:
+                        self._told, self._deadline = True, inf
+                    return events
+        except BaseException as error:
+            await self._close()
+            self._tear(error)
+            raise
+
+    def _tear(self, error: BaseException) -> None:
+        """Remember that a call was cancelled: what it had read is lost, and that is no end."""
+        if isinstance(error, Exception):
+            return
+        if self._wire.done and self._wire.error is None:  # only its usage is lost
+            self._late = self._wire.end()
+            return
+        torn = replace(TRUNCATED, retryable=True)
+        self._late = self._wire.fail(torn) if self._told else []
+        self._error = ModelFailed(torn)
+
+    async def _read(self) -> list[ModelEvent]:
+        try:
+            chunks = await self._in_time(self._carrier.read)
+        except Exception as error:  # noqa: BLE001 - whatever a client raises ends the answer
+            if self._wire.done:
+                return await self._last(self._wire.end())
+            failure = await self._failure(error)
+            failure.__cause__ = _shown(error)
+            return await self._last(self._wire.fail(failure.error), failure)
+        if chunks is None:
+            required = self._finish_required and not self._carrier.complete
+            return await self._last(self._wire.end(finish_required=required))
+        events: list[ModelEvent] = []
+        for chunk in chunks:
+            events += self._wire.feed(chunk)
+            if self._wire.error is not None:
+                return await self._last(events + self._wire.end())
+        return events
+
+    async def _last(
+        self, events: list[ModelEvent], failure: ModelFailed | None = None
+    ) -> list[ModelEvent]:
+        await self._close()
+        if self._wire.error is None:
+            return events
+        error = without_secrets(self._wire.error, self._carrier.secrets)
+        failure = failure or _raised(error)
+        if not self._told and all(isinstance(event, Start | Error | Finish) for event in events):
+            raise failure
+        self._error = failure
+        return [error if isinstance(event, Error) else event for event in events]
+
+    async def _in_time(self, wait: Callable[[], Awaitable[T]]) -> T:
+        limit, deadline = self._first_timeout, self._deadline
+        if self._told:
+            limit = self._idle_timeout
+            deadline = inf if limit is None else current_time() + limit
+            if self._wire.done:
+                self._deadline = min(self._deadline, current_time() + LINGER)
+                deadline = self._deadline
+        # On uvloop a wait that is over at once is never cancelled: a flood could not be left.
+        await checkpoint_if_cancelled()
+        with CancelScope(deadline=deadline):
+            return await wait()
+        raise UpstreamSilent(limit or 0.0)
+
+    async def _failure(self, error: Exception) -> ModelFailed:
+        await self._close()
+        kind = ModelSilent if isinstance(error, UpstreamSilent) else ModelFailed
+        return _raised(without_secrets(_error_of(error), self._carrier.secrets), kind)
+
+
+def messages_of(prompt: Prompt) -> list[dict[str, Any]]:
+    """Return the conversation; a text is the one message of a user."""
+    if isinstance(prompt, str):
+        return [{"role": "user", "content": prompt}]
+    wrong = not isinstance(prompt, Sequence)
+    messages = [] if wrong else [dict(each) for each in prompt if isinstance(each, Mapping)]
+    if wrong or len(messages) < len(prompt):
+        raise TypeError(
+            "a prompt is a text, or a list of messages such as {'role': 'user', 'content': 'Hi'}; "
+            "write [message] for one"
+        )
+    return messages
+
+
+def _error_of(error: Exception) -> Error:
+    if isinstance(error, UpstreamStatus):
+        return _refusal(error.upstream_status, error.body)
+    if isinstance(error, UpstreamContentType) and (told := _parsed(error.body)) is not None:
+        return provider_error(told)
+    if isinstance(error, UpstreamTruncated):
+        return replace(TRUNCATED, retryable=True)
+    if isinstance(error, UpstreamSilent | UpstreamUnreachable):
+        return Error(error.code, str(error), retryable=True)
+    if isinstance(error, UpstreamError | EventTooLarge | InvalidChunk):
+        return Error(error.code, str(error))
+    return Error("client-failed", "The provider's client failed.")
+
+
+def _raised(error: Error, kind: type[ModelFailed] = ModelFailed) -> ModelFailed:
+    """Return what is raised; the provider's own words are for the log alone."""
+    failure = kind(error)
+    if error.detail:
+        failure.add_note(f"the provider said: {error.detail}")
+    return failure
+
+
+def _refusal(status: int, body: str) -> Error:
+    if status in (401, 403):  # its words may hold a part of the key
+        return Error("unauthorized", "The provider does not accept the API key.", status)
+    return provider_error(_parsed(body), status)
+
+
+def _parsed(body: str) -> object:
+    try:
+        told = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return told if isinstance(told, dict | list) else None
+
+
+def _shown(error: Exception) -> Exception | None:
+    """Return what the log may show of the cause: the errors of an SDK may repeat a header."""
+    return error if isinstance(error, SourceError | UsageError) else None

@@ -1,0 +1,1 @@
+"""The wires of the providers: JSON in, model events out."""

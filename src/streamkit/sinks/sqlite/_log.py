@@ -1,0 +1,228 @@
+"""The log of each stream in the tables of `SQLiteStore`: how it is changed, and how it is read.
+
+Rule: no function here begins or ends a transaction, or waits. So any number share one.
+"""
+
+from __future__ import annotations
+
+__all__ = ("TOP", "Changes", "Row", "head_of", "list_streams", "read_page")
+
+import json
+import sqlite3
+from time import time
+from typing import Any, TypeAlias
+
+from ..._store.contract import CLAIMS_KEPT, PAGE_BYTES, Claim, Head, Over
+from ..._store.lifecycle import Ended
+from ._file import one
+
+Row: TypeAlias = tuple[Any, ...]
+
+_HEAD = "life, epoch, claims, first, tail, state, cancel, started, ended, expires"
+
+# The number of the newest change. When the stream that has it is removed, `gone` has a newer one,
+# and the newest of `gone` stays: so no number is given twice.
+TOP = (
+    "SELECT max(ifnull((SELECT max(rung) FROM stream), 0), ifnull((SELECT max(rung) FROM gone), 0))"
+)
+
+# The oldest streams that were removed and whose batches are still there.
+_REMOVED = "(SELECT id FROM gone WHERE id IS NOT NULL ORDER BY id LIMIT :slice)"
+_BATCHES = f"(SELECT rowid FROM batch WHERE stream IN {_REMOVED} LIMIT :slice)"  # noqa: S608
+_REMOVE_BATCHES = f"DELETE FROM batch WHERE rowid IN {_BATCHES}"  # noqa: S608
+_NONE_LEFT = f"UPDATE gone SET id = NULL WHERE id IN {_REMOVED}"  # noqa: S608
+
+# So many streams, and so many batches, are removed in one transaction: 5 ms for large batches.
+SLICE = 32
+
+# For so long it is remembered who was removed; a bell that is later than that is no use.
+GONE_SECONDS = 10.0
+
+# Of a file that is free by more than a quarter, so many pages of 4 KiB are given back in one
+# transaction: 5 ms for this many.
+GIVE_BACK = 500
+
+
+class Changes:
+    """What one transaction changes, all at one time, and the names of the streams that it rings."""
+
+    def __init__(self, sql: sqlite3.Connection, ringer: str) -> None:
+        """`ringer` is who makes the changes: a store does not ring itself from the file."""
+        self._sql, self._ringer = sql, ringer
+        self._now, self._top = time(), one(sql, TOP)
+        self.names: list[str | None] = []
+
+    def claim(self, claim: Claim, over: Over) -> Row | None:
+        """Begin a life, or take one over, or do nothing."""
+        row = self._row(claim.name)
+        if over == "lapsed":
+            if row is not None:
+                self._take_over(claim, row)
+        elif row is None or (over == "anything" and row[0] != claim.life):
+            self.remove(claim.name)
+            self._begin(claim)
+        return self._row(claim.name)
+
+    def append(
+        self,
+        claim: Claim,
+        expected: int,
+        tail: int,
+        events: bytes,
+        *,
+        close: Ended | None,
+        forget: int,
+    ) -> Row | None:
+        """Add the events up to `tail`, if `expected` is the tail and the claim is the newest."""
+        name, rings = claim.name, tail > expected or close is not None
+        rung, ringer = (self._top + 1, self._ringer) if rings else (None, None)
+        lease = self._now + claim.lease
+        done = self._sql.execute(
+            "UPDATE stream SET tail = ?5, first = max(first, ?6), lease = ?7,"
+            " rung = ifnull(?8, rung), ringer = ifnull(?9, ringer)"
+            " WHERE name = ?1 AND life = ?2 AND epoch = ?3 AND tail = ?4 AND state = 'open'",
+            (name, claim.life, claim.epoch, expected, tail, forget, lease, rung, ringer),
+        )
+        if done.rowcount:
+            if rings:
+                self._ring(name)
+            if tail > expected:
+                self._sql.execute(
+                    "INSERT INTO batch (stream, last, events)"
+                    " SELECT id, tail, ? FROM stream WHERE name = ?",
+                    (events, name),
+                )
+            if forget > 1:
+                self._sql.execute(
+                    "DELETE FROM batch WHERE last < ?"
+                    " AND stream = (SELECT id FROM stream WHERE name = ?)",
+                    (forget, name),
+                )
+            if close is not None:
+                self._sql.execute(
+                    "UPDATE stream SET state = ?, ended = ?, expires = ? + keep WHERE name = ?",
+                    (close, self._now, self._now, name),
+                )
+        return self._row(name)
+
+    def cancel(self, name: str, reason: str) -> Row | None:
+        """Note the wish, unless there is one."""
+        done = self._sql.execute(
+            "UPDATE stream SET cancel = ?, rung = ?, ringer = ?"
+            " WHERE name = ? AND state = 'open' AND cancel IS NULL",
+            (reason, self._top + 1, self._ringer, name),
+        )
+        if done.rowcount:
+            self._ring(name)
+        return self._row(name)
+
+    def remove(self, name: str) -> None:
+        """Remove a stream, if there is one; `tidy` removes its batches."""
+        done = self._sql.execute(
+            "INSERT INTO gone (rung, id, name, ringer, since)"
+            " SELECT ?, id, name, ?, ? FROM stream WHERE name = ?",
+            (self._top + 1, self._ringer, self._now, name),
+        )
+        if done.rowcount:
+            self._sql.execute("DELETE FROM stream WHERE name = ?", (name,))
+            self._ring(name)
+
+    def tidy(self) -> bool:
+        """Remove a slice of what is not kept any more; return whether there was something."""
+        query = "SELECT name FROM stream WHERE expires <= ? LIMIT ?"
+        expired = self._sql.execute(query, (self._now, SLICE)).fetchall()
+        for (name,) in expired:
+            self.remove(name)
+        if expired or self._remove_batches():
+            return True
+        self._sql.execute(
+            "DELETE FROM gone WHERE since < ? AND rung < (SELECT max(rung) FROM gone)",
+            (self._now - GONE_SECONDS,),
+        )
+        return self._give_back()
+
+    def _begin(self, claim: Claim) -> None:
+        who = (claim.name, claim.life, claim.epoch, json.dumps([(claim.token, 1)]))
+        self._sql.execute(
+            "INSERT INTO stream (name, life, epoch, claims, first, tail, state, started, lease,"
+            " keep, id, rung, ringer)"
+            " VALUES (?1, ?2, ?3, ?4, 1, 0, 'open', ?5, ?5 + ?6, ?7, ?8, ?8, ?9)",
+            (*who, self._now, claim.lease, claim.keep, self._top + 1, self._ringer),
+        )
+        self._ring(claim.name)
+
+    def _take_over(self, claim: Claim, row: Row) -> None:
+        claims = json.loads(row[2])
+        if claims[-1][0] != claim.token:  # it is the same after the file has lost its tail
+            claims = [*claims, (claim.token, row[4] + 1)][-CLAIMS_KEPT:]
+        who = (claim.name, claim.life, claim.epoch, json.dumps(claims))
+        done = self._sql.execute(
+            "UPDATE stream SET epoch = ?3, claims = ?4, lease = ?5 + ?6, rung = ?7, ringer = ?8"
+            " WHERE name = ?1 AND life = ?2 AND epoch < ?3 AND lease <= ?5 AND state = 'open'",
+            (*who, self._now, claim.lease, self._top + 1, self._ringer),
+        )
+        if done.rowcount:
+            self._ring(claim.name)
+
+    def _remove_batches(self) -> bool:
+        values = {"slice": SLICE}
+        if self._sql.execute(_REMOVE_BATCHES, values).rowcount == SLICE:
+            return True
+        # Those have none left: they are not looked for again.
+        return self._sql.execute(_NONE_LEFT, values).rowcount > 0
+
+    def _give_back(self) -> bool:
+        free = one(self._sql, "PRAGMA freelist_count")
+        if free < GIVE_BACK or free * 4 < one(self._sql, "PRAGMA page_count"):
+            return False
+        for _ in range(GIVE_BACK):  # the driver takes one step, however many are asked for
+            self._sql.execute("PRAGMA incremental_vacuum(1)")
+        return True
+
+    def _row(self, name: str) -> Row | None:
+        query = f"SELECT {_HEAD} FROM stream WHERE name = ?"  # noqa: S608 - the columns above
+        row: Row | None = self._sql.execute(query, (name,)).fetchone()
+        return row
+
+    def _ring(self, name: str) -> None:
+        self._top += 1
+        self.names.append(name)
+
+
+def read_page(
+    sql: sqlite3.Connection, name: str, after: int, limit: int
+) -> tuple[Row | None, list[bytes]]:
+    """Return the row of a stream, and up to `limit` of its events, or fewer that are large."""
+    query = f"SELECT {_HEAD}, id FROM stream WHERE name = ?"  # noqa: S608 - the columns above
+    row: Row | None = sql.execute(query, (name,)).fetchone()
+    events: list[bytes] = []
+    if row is None or limit <= 0:
+        return row, events
+    seen, size = max(after, row[3] - 1), 0
+    batches = sql.execute(
+        "SELECT last, events FROM batch WHERE stream = ? AND last > ? ORDER BY last",
+        (row[-1], seen),
+    )
+    for last, batch in batches:  # they are read one by one, so what is not needed is not read
+        found = batch.split(b"\n")
+        skip = seen - (last - len(found))  # above 0 when the first batch was seen in part
+        events += found[max(0, skip) :]
+        size += len(batch)
+        if len(events) >= limit or size >= PAGE_BYTES:
+            break
+    batches.close()
+    return row, events[:limit]
+
+
+def list_streams(sql: sqlite3.Connection, where: str, *values: object) -> list[Row]:
+    """Return the rows of streams, each with its name at the end."""
+    query = f"SELECT {_HEAD}, name FROM stream WHERE {where}"  # noqa: S608 - both from here
+    return sql.execute(query, values).fetchall()
+
+
+def head_of(row: Row | None) -> Head | None:
+    """Make a head of a row. This is done in the event loop, to keep transactions short."""
+    if row is None:
+        return None
+    claims = tuple((token, first) for token, first in json.loads(row[2]))
+    return Head(row[0], row[1], claims, *row[3:10])

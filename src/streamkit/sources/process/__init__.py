@@ -1,0 +1,300 @@
+"""`stream_process` and `stream_shell`: a running command, line by line, and nothing left behind.
+
+The command starts when the first item is asked for, so that a failure to start is a status. It
+leads a session of its own, and is stopped with its whole group.
+"""
+
+from __future__ import annotations
+
+__all__ = ("Exit", "only", "option", "stream_process", "stream_shell")
+
+import os
+from collections import deque
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from signal import Signals
+from typing import ClassVar, Literal, TypeAlias, TypedDict
+
+from anyio import CancelScope, current_time
+from anyio.lowlevel import checkpoint
+from typing_extensions import Unpack
+
+from ..._feeding.source import Batched, Feeding, feeding_now, register
+from ..._items.event import Event, Typed
+from ..._items.lines import MAX_LINE, Line
+from ...errors._base import (
+    CommandFailed,
+    CommandTimeout,
+    OutputTooLarge,
+    StreamkitError,
+    UnsafeArgument,
+)
+from ._child import Child, Reason
+from ._spawn import Settings
+
+Argument: TypeAlias = str | os.PathLike[str]
+
+# Beyond the grace: to notice that KILL has worked.
+CLOSE_TIMEOUT = 2.0
+
+
+class Options(TypedDict, total=False):
+    """What both functions take alike."""
+
+    stderr: Literal["merge", "tag", "drop"]
+    stdin: str | bytes | None
+    cwd: Argument | None
+    unbuffered: bool
+    check: bool
+    timeout: float | None
+    idle_timeout: float | None
+    max_bytes: int | None
+    max_line: int
+    partial_after: float
+    grace: float
+    drain: float
+
+
+@dataclass(frozen=True, slots=True)
+class Exit(Typed):
+    """How a command ended: always the last item, and exactly once.
+
+    `code` is its exit code, or None when `signal` ended it, or when nothing could. `reason` says
+    who ended it: "exit", it did so by itself; "timeout", "idle_timeout" or "output_limit", a limit
+    was reached; "cancelled", the reader left, and so nobody is there to see it.
+    `orphans`: processes that it had started were still there, and were stopped.
+    """
+
+    kind: ClassVar[str] = "exit"
+
+    code: int | None
+    signal: str | None
+    reason: Reason
+    duration: float
+    orphans: bool
+
+    def to_text(self) -> str:
+        """Return nothing: an exit is not text."""
+        return ""
+
+    def to_event(self) -> Event:
+        """Return `event: exit` with all of it."""
+        return Event("exit", asdict(self))
+
+
+def stream_process(
+    *argv: Argument,
+    stderr: Literal["merge", "tag", "drop"] = "merge",
+    stdin: str | bytes | None = None,
+    cwd: Argument | None = None,
+    env: Mapping[str, str] | None = None,
+    unbuffered: bool = True,
+    check: bool = False,
+    timeout: float | None = None,
+    idle_timeout: float | None = None,
+    max_bytes: int | None = None,
+    max_line: int = MAX_LINE,
+    partial_after: float = 0.2,
+    grace: float = 3.0,
+    drain: float = 1.0,
+) -> Process:
+    """Run a command and yield its output as `Line`s, and how it ended as the last item, `Exit`.
+
+    The command starts when the first item is asked for; that it cannot start is an error there, so
+    that a response still has its status. There is no shell: each argument arrives as it is.
+
+    - `stderr`: "merge" keeps the true order of both, "tag" tells which line is whose (and then the
+      order between the two is not known), "drop" throws it away.
+    - `stdin` is written to the command and closed; without it, its input is empty.
+    - `env` is added to the environment; `only(...)` is all of it. `unbuffered` keeps a Python child
+      from holding back its output.
+    - `check`: an exit code other than 0 is the stream's error. Too long (`timeout`), too quiet
+      (`idle_timeout`) or too much (`max_bytes`) is one in any case. `Exit` comes before the error.
+    - A line without its end is told as `partial` after `partial_after` seconds of silence; one
+      longer than `max_line` characters is `cut`.
+    - When the reader leaves, or a limit is reached, the command and its group get TERM, and KILL
+      after `grace` seconds; a response waits 5 s in all for its source to close. When it ends by
+      itself, what it left running has `drain` seconds to let go of the output, then it is stopped.
+
+    Example:
+        StreamResponse(stream_process("ls", "-l"), as_text)
+    """
+    if not argv:
+        raise TypeError("stream_process takes the command and its arguments")
+    wrong: list[object] = [each for each in argv if not isinstance(each, str | os.PathLike)]
+    if wrong:
+        kind = type(wrong[0]).__name__
+        raise TypeError(f"each argument is a str or a path, not a {kind}; write *arguments")
+    settings = Settings(
+        argv=tuple(os.fspath(argument) for argument in argv),
+        stderr=stderr,
+        stdin=stdin.encode() if isinstance(stdin, str) else stdin,
+        cwd=None if cwd is None else os.fspath(cwd),
+        env=_environment(env, unbuffered=unbuffered),
+        timeout=timeout,
+        idle_timeout=idle_timeout,
+        max_bytes=max_bytes,
+        max_line=max_line,
+        partial_after=partial_after,
+        grace=grace,
+        drain=drain,
+    )
+    return Process(settings, check=check)
+
+
+def stream_shell(
+    script: str,
+    *,
+    params: Mapping[str, str] | None = None,
+    env: Mapping[str, str] | None = None,
+    **options: Unpack[Options],
+) -> Process:
+    """Run a script by `/bin/sh`, like `stream_process` with the same options.
+
+    What comes from outside belongs into `params`: the script sees each as an environment variable,
+    never as a part of itself. Quote it: `"$name"`.
+
+    Example:
+        script = 'grep -F -- "$word" *.txt | head'
+        StreamResponse(stream_shell(script, params={"word": "needle"}), as_text)
+    """
+    added = {**(env or {}), **(params or {})}
+    return stream_process(
+        "/bin/sh", "-c", script, env=_Only(added) if isinstance(env, _Only) else added, **options
+    )
+
+
+def option(flag: str, value: str) -> tuple[str, ...]:
+    """Return an option and its value, so that the value cannot become an option itself.
+
+    A long one is joined, `--name=value`. A short one has its value beside it; one that starts with
+    a dash is refused.
+
+    Example:
+        stream_process("grep", *option("--regexp", "-v"), "notes.txt")
+    """
+    if flag.startswith("--"):
+        return (f"{flag}={value}",)
+    if value.startswith("-"):
+        raise UnsafeArgument(flag)
+    return (flag, value)
+
+
+def only(*names: str, **values: str) -> Mapping[str, str]:
+    """Return an environment of nothing but these: variables of ours by name, others with a value.
+
+    Example:
+        stream_process("env", env=only("PATH", "HOME", MODE="careful"))
+    """
+    return _Only({name: os.environ[name] for name in names if name in os.environ} | values)
+
+
+class _Only(dict[str, str]):
+    """All of an environment."""
+
+
+def _environment(env: Mapping[str, str] | None, *, unbuffered: bool) -> Mapping[str, str]:
+    base = {} if isinstance(env, _Only) else dict(os.environ)
+    python = {"PYTHONUNBUFFERED": "1"} if unbuffered else {}
+    return {**python, **base, **(env or {})}
+
+
+class Process(Batched[Line | Exit]):
+    """A command that starts when its first item is asked for; `stream_process` makes it."""
+
+    def __init__(self, settings: Settings, *, check: bool) -> None:
+        """Nothing is started yet."""
+        self._settings, self._check = settings, check
+        self._child: Child | None = None
+        self._feeding: Feeding | None = None
+        self._ended = False
+        self._error: StreamkitError | None = None
+        self._taken: deque[Line | Exit] = deque()
+
+    async def __anext__(self) -> Line | Exit:
+        """Return the next line, or the exit."""
+        if not self._taken:
+            self._taken.extend(await self._next())
+        if not self._taken:
+            raise StopAsyncIteration
+        if not len(self._taken) & 1023:  # a batch may have a hundred thousand lines
+            await checkpoint()
+        return self._taken.popleft()
+
+    async def open(self) -> None:
+        """Start the command."""
+        if not self._ended:
+            self._started()
+
+    async def batches(self) -> AsyncGenerator[Sequence[Line | Exit], None]:
+        """Yield what was read in one go."""
+        while batch := await self._next():
+            yield batch
+
+    @property
+    def closed(self) -> bool:
+        """Tell whether nothing is left to close."""
+        return self._child is None or self._child.over
+
+    async def aclose(self) -> None:
+        """Stop the command and its group, and return when they are gone."""
+        self._ended = True
+        if self.closed or self._child is None:
+            return
+        deadline = current_time() + self._settings.grace + CLOSE_TIMEOUT
+        with CancelScope(shield=True, deadline=deadline):
+            self._child.stop("cancelled")
+            while await self._child.read():
+                pass  # it may have to get rid of its output before it can end
+        if not self._child.over:
+            self._child.close()
+
+    async def _next(self) -> Sequence[Line | Exit]:
+        if self._ended:
+            error, self._error = self._error, None
+            if error is not None:
+                raise error
+            return []
+        child = self._started()
+        lines = await child.read(self._feeding)
+        if lines or not child.over:
+            return lines
+        self._ended, exit = True, _exit_of(child)
+        self._error = _error_of(exit, self._settings, check=self._check)
+        return [exit]
+
+    def _started(self) -> Child:
+        if self._child is None:
+            self._child, self._feeding = Child(self._settings), feeding_now.get()
+            register(self)
+        return self._child
+
+
+def _exit_of(child: Child) -> Exit:
+    code = child.returncode
+    return Exit(
+        code=code if code is not None and code >= 0 else None,
+        signal=_signal_name(-code) if code is not None and code < 0 else None,
+        reason=child.reason,
+        duration=round(child.ended - child.started, 3),
+        orphans=child.orphans,
+    )
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return Signals(number).name
+    except ValueError:  # real-time signals have none
+        return f"SIG{number}"
+
+
+def _error_of(exit: Exit, settings: Settings, *, check: bool) -> StreamkitError | None:
+    if exit.reason == "timeout":
+        return CommandTimeout("ran", settings.timeout or 0)
+    if exit.reason == "idle_timeout":
+        return CommandTimeout("was silent", settings.idle_timeout or 0)
+    if exit.reason == "output_limit":
+        return OutputTooLarge(settings.max_bytes or 0)
+    if check and exit.code != 0:
+        return CommandFailed(exit.signal or f"exit code {exit.code}")
+    return None

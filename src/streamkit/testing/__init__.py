@@ -1,0 +1,193 @@
+"""What the tests of a store, and of what uses one, need. Needs no test framework itself."""
+
+from __future__ import annotations
+
+__all__ = ("FaultyStore", "StoreBroken", "check_store")
+
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+from random import Random
+from typing import Self, TypeVar, TypeVarTuple
+
+from anyio import sleep
+from anyio.lowlevel import checkpoint
+
+from .._store.contract import Claim, Head, Over, Page, Store
+from .._store.lifecycle import Ended
+from ..errors._streams import StoreAway
+from ..sinks.memory import MemoryStore
+from ._compare import StoreBroken, compare
+from ._rules import RULES, Broken
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+
+async def check_store(
+    make_store: Callable[[], AbstractAsyncContextManager[Store]],
+    *,
+    rounds: int = 50,
+    first_round: int = 0,
+) -> None:
+    """Check that a store does what `Streams` relies on; raise `StoreBroken` where it does not.
+
+    `make_store` returns a context manager that gives a store, fresh and empty. Each rule is tried
+    on one of its own; then each round makes some 60 random calls to one, and the same calls to a
+    `MemoryStore`. A round is the same whenever it runs, so that a failing one can be repeated.
+
+    Example:
+        @asynccontextmanager
+        async def make_store():
+            async with SQLiteStore(path_of_a_new_file()) as store:
+                yield store
+
+        async def test_it_keeps_the_contract():
+            await check_store(make_store)
+    """
+    for rule, check in RULES.items():
+        async with make_store() as store:
+            try:
+                await check(store)
+            except Broken as broken:
+                raise StoreBroken(rule, f"But here {broken}") from None
+    for number in range(first_round, first_round + rounds):
+        async with make_store() as store:
+            try:
+                await compare(store, MemoryStore(), Random(number))  # noqa: S311 - not a secret
+            except Exception as error:
+                again = f"check_store(..., first_round={number}, rounds=1)"
+                error.add_note(f"This was round {number}; repeat it with {again}.")
+                raise
+
+
+class FaultyStore:
+    """Make a store behave as on a bad day: a wrapper that loses answers, bells and time.
+
+    `lost_acks`, `delays` and `away` are how often, from 0.0 to 1.0, a claim, an append or a cancel
+    is applied and then raises `StoreAway`, a call waits a little, and a call raises `StoreAway`
+    and does nothing. `hints` is how often a bell arrives. `faults` counts what happened.
+
+    Example:
+        streams = Streams(FaultyStore(MemoryStore(), random=Random(1), lost_acks=0.25, hints=0.0))
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        random: Random,
+        lost_acks: float = 0.0,
+        delays: float = 0.0,
+        hints: float = 1.0,
+        away: float = 0.0,
+    ) -> None:
+        """`random` decides; with the same one and the same calls the faults are the same."""
+        self.durable = store.durable
+        self.faults: Counter[str] = Counter()
+        """How many there were: "lost ack", "delay", "lost bell", "away"."""
+        self._store = store
+        self._random = random
+        self._lost_acks, self._delays, self._away = lost_acks, delays, away
+        self._lost_bells = 1.0 - hints
+
+    async def __aenter__(self) -> Self:
+        """Open the store inside, if it wants to be opened."""
+        if isinstance(self._store, AbstractAsyncContextManager):
+            await self._store.__aenter__()
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        """Close the store inside."""
+        if isinstance(self._store, AbstractAsyncContextManager):
+            await self._store.__aexit__(None, None, None)
+
+    async def claim(self, claim: Claim, over: Over) -> Head | None:
+        """Claim; the answer may be lost."""
+        return await self._written(self._store.claim, claim, over)
+
+    async def append(
+        self,
+        claim: Claim,
+        expected: int,
+        events: Sequence[bytes],
+        *,
+        close: Ended | None = None,
+        forget: int = 0,
+    ) -> Head | None:
+        """Append; the answer may be lost."""
+        append = partial(self._store.append, close=close, forget=forget)
+        return await self._written(append, claim, expected, events)
+
+    async def read(self, name: str, after: int, limit: int) -> Page | None:
+        """Read."""
+        return await self._called(self._store.read, name, after, limit)
+
+    async def cancel(self, name: str, reason: str) -> Head | None:
+        """Cancel; the answer may be lost."""
+        return await self._written(self._store.cancel, name, reason)
+
+    async def delete(self, name: str) -> None:
+        """Delete."""
+        await self._called(self._store.delete, name)
+
+    async def names(
+        self, prefix: str = "", after: str = "", limit: int = 100
+    ) -> list[tuple[str, Head]]:
+        """List."""
+        return await self._called(self._store.names, prefix, after, limit)
+
+    async def sweep(self) -> list[tuple[str, Head]]:
+        """Sweep."""
+        return await self._called(self._store.sweep)
+
+    @asynccontextmanager
+    async def bells(self) -> AsyncIterator[AsyncIterator[str | None]]:
+        """Give the bells that are not lost."""
+        async with self._store.bells() as bells:
+            yield _Heard(bells, lambda: self._happens("lost bell", self._lost_bells))
+
+    async def _written(self, call: Callable[[*Ts], Awaitable[T]], *args: *Ts) -> T:
+        result = await self._called(call, *args)
+        if self._happens("lost ack", self._lost_acks):
+            raise StoreAway("the answer was lost")
+        return result
+
+    async def _called(self, call: Callable[[*Ts], Awaitable[T]], *args: *Ts) -> T:
+        if self._happens("away", self._away):
+            raise StoreAway("the question was lost")
+        await self._wait()
+        result = await call(*args)
+        await self._wait()
+        return result
+
+    async def _wait(self) -> None:
+        """Let the others go first, by a few turns or by milliseconds."""
+        if not self._happens("delay", self._delays):
+            return
+        if self._random.random() < 0.5:
+            await sleep(self._random.uniform(0.001, 0.005))
+        else:
+            for _ in range(self._random.randint(1, 5)):
+                await checkpoint()
+
+    def _happens(self, fault: str, chance: float) -> bool:
+        if self._random.random() >= chance:
+            return False
+        self.faults[fault] += 1
+        return True
+
+
+class _Heard(AsyncIterator[str | None]):
+    def __init__(self, bells: AsyncIterator[str | None], is_lost: Callable[[], bool]) -> None:
+        self._bells, self._is_lost = bells, is_lost
+
+    async def __anext__(self) -> str | None:
+        while True:
+            name = await anext(self._bells)
+            if not self._is_lost():
+                return name
+
+
+_: type[Store] = FaultyStore
