@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
 
 import pytest
+from anyio import current_time
 from hypothesis import settings
+
+from streamkit import MemoryStore, Store, Streams
+from streamkit.sinks import memory
+from streamkit.sinks.sqlite import SQLiteStore
 
 # CI tries the same examples each time; a person's runs look for new ones.
 settings.register_profile("ci", derandomize=True)
@@ -26,3 +33,28 @@ def _child_processes_buffer_their_output() -> Iterator[None]:
 def anyio_backend(request: pytest.FixtureRequest) -> str:
     """Run every async test on both."""
     return str(request.param)
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    """Return an empty store; no power fails in a test, so it need not wait for the disk."""
+    if request.param == "memory":
+        return MemoryStore()
+    return SQLiteStore(tmp_path / "streams.db", synchronous="normal")
+
+
+@pytest.fixture
+async def streams(store: Store) -> AsyncIterator[Streams]:
+    """Run streams that cancel at once, when the test is over, what did not end by itself."""
+    async with AsyncExitStack() as stack:
+        running = await stack.enter_async_context(Streams(store, drain=0))
+        yield running
+    assert running.statistics().producers == 0
+
+
+@pytest.fixture
+def clocked(monkeypatch: pytest.MonkeyPatch) -> MemoryStore:
+    """Return a store whose leases and expiry follow the clock of the event loop, which may jump."""
+    monkeypatch.setattr(memory, "monotonic", current_time)
+    monkeypatch.setattr(memory, "time", lambda: 1_000_000_000 + current_time())
+    return MemoryStore()

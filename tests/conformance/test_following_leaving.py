@@ -13,7 +13,7 @@ from time import monotonic, sleep
 
 import pytest
 
-from ..sources._commands import ends, is_running, resident_bytes, sh
+from ..sources.process._commands import ends, is_running, resident_bytes, sh
 from ._client import SOON, WAIT, WAYS, Exchange, eventually, open_files
 from ._followed import Followed, Producer, ids_of
 from .test_adapters_leaving import take_given_up

@@ -12,7 +12,7 @@ import pytest
 
 from streamkit.sources.process import stream_process
 
-from ..sources._commands import ends, is_running, sh
+from ..sources.process._commands import ends, is_running, sh
 from ._client import SOON, WAIT, WAYS, Exchange, Server
 from ._run import Run
 from ._scenarios import SECRET, scenario

@@ -24,7 +24,7 @@ from streamkit.sources.any_model import stream_llm
 from streamkit.sources.gemini import stream_gemini
 from streamkit.sources.openai import stream_gpt
 
-from ..old_shapes import requested, without_ids
+from ..sinks.old_shapes import requested, without_ids
 from ..sources._upstream_server import Exchange, says, serving, waits
 
 ANSWER = (

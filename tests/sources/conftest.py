@@ -13,8 +13,8 @@ from uuid import uuid4
 import pytest
 import uvloop
 
-from ._commands import BACKENDS, is_running
 from ._model_server import can_ask
+from .process._commands import BACKENDS, is_running
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
