@@ -11,7 +11,7 @@ from anyio import create_task_group, move_on_after, sleep, wait_all_tasks_blocke
 from streamkit import Event as StreamEvent
 from streamkit import MemoryStore, Streams, as_event_jsonl, as_sse
 from streamkit._following.follower import FrameFollower
-from streamkit._following.waiting import Bay
+from streamkit._following.waiting import WaitingRoom
 
 from .._serving.browser import Browser
 from .._streams.fakes import answered, collect, data, eventually, held, last_type, read
@@ -68,7 +68,7 @@ async def test_a_lost_cursor_is_told_by_a_process_that_does_not_know_it_was_fenc
         return await take(follower)
 
     monkeypatch.setattr(FrameFollower, "take", counted)
-    monkeypatch.setattr(Bay, "idle", bay_is_idle)
+    monkeypatch.setattr(WaitingRoom, "idle", bay_is_idle)
     async with Streams(slow, drain=0, sweep=1000) as zombie:
         await read(await zombie.start("a", Fountain(*"xyz", wait=True)), 3)
         gate.hold("append")

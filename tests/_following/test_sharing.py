@@ -109,7 +109,7 @@ async def test_followers_that_fell_behind_together_share_what_they_missed(
         followers = [await answered(streams.follow("a"), format) for _ in range(5)]
         for number in range(10):
             await send_alone(streams, stream, str(number))
-        await eventually(lambda: followers[0]._tail.seq == 10)
+        await eventually(lambda: followers[0]._mirror.seq == 10)
         taken = [await follower.take() for follower in followers]
         assert set(taken) == {b"".join(b"<%d>" % number for number in range(10))}
         assert len(encoded) == 10

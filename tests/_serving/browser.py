@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from anyio import Event, current_time
 
 from streamkit import Format, MemoryStore, Streams, as_sse
-from streamkit._serving.write_following import answer_following
+from streamkit._serving.write_following import write_following
 from streamkit._serving.write_source import Timing
 
 from .._streams.fakes import eventually
@@ -63,7 +63,7 @@ class Browser:
     ) -> None:
         timing = Timing(keep_alive=keep_alive, send_timeout=send_timeout)
         try:
-            self.ended = await answer_following(
+            self.ended = await write_following(
                 self, streams.follow("a"), format, timing, last_event_id=last_event_id, after=None
             )
         except Exception as error:

@@ -84,10 +84,10 @@ async def test_the_first_keep_alives_of_many_do_not_come_at_the_same_time(
             for browser in browsers:
                 tasks.start_soon(browser.follow, streams)
             await eventually(lambda: all(browser.chunks for browser in browsers))
-            tail = streams._tails.get("a")
+            tail = streams._mirrors.get("a")
             assert tail is not None
-            bays = tail.bays
-            assert len(list(bays())) == 4  # 200 by 64
+            rooms = tail.rooms
+            assert len(list(rooms())) == 4  # 200 by 64
             begin = current_time()
             await sleep(16)
             firsts = [browser.times(PING)[0] - begin for browser in browsers]
@@ -99,7 +99,7 @@ async def test_the_first_keep_alives_of_many_do_not_come_at_the_same_time(
             for browser in browsers[100:]:
                 browser.left.set()
         await sleep(2)
-        assert list(bays()) == []
+        assert list(rooms()) == []
 
 
 async def test_no_keep_alive_is_sent_when_none_is_wanted_or_the_format_has_none(

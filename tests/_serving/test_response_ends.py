@@ -11,9 +11,9 @@ from anyio.lowlevel import checkpoint
 from streamkit import CursorLost, MemoryStore, StreamCancelled, Streams, as_sse, as_text
 from streamkit import Event as StreamEvent
 from streamkit._following import mirror as tail
-from streamkit._following import mirrors as tails
+from streamkit._following import mirrors
 from streamkit._following.mirror import MAX_WRITE
-from streamkit._following.waiting import Bay
+from streamkit._following.waiting import WaitingRoom
 from streamkit._serving.write_source import Left
 
 from .._streams.fakes import answered, claim_of, collect, data, eventually, line, read, send_alone
@@ -98,22 +98,22 @@ async def test_a_client_that_has_seen_all_is_sent_nothing() -> None:
 async def test_a_busy_response_sends_its_keep_alive_itself(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(Bay, "idle", property(lambda _: False))
+    monkeypatch.setattr(WaitingRoom, "idle", property(lambda _: False))
     browser = Browser()
     async with Streams(MemoryStore(), drain=0) as streams, create_task_group() as tasks:
         await streams.start("a", Fountain("x", wait=True))
         tasks.start_soon(browser.follow, streams)
         with fail_after(10):
             await eventually(lambda: b"data: x\n" in browser.body)
-            known = streams._tails.get("a")
+            known = streams._mirrors.get("a")
             assert known is not None
-            (bay,) = known.bays()
+            (room,) = known.rooms()
             for number in range(1, 4):
-                bay.pings += 1  # as the clock does
-                bay._wake()
+                room.pings += 1  # as the clock does
+                room._wake()
                 while len(browser.times(PING)) < number:
                     await checkpoint()
-        assert not bay.resting
+        assert not room.resting
         browser.left.set()
     assert len(browser.times(PING)) == 3
 
@@ -172,8 +172,8 @@ async def test_a_reader_learns_of_events_that_came_and_went_between_two_looks() 
 async def test_who_listens_to_bells_stops_when_nobody_follows_and_begins_anew(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(tails, "TICK", 0.001)
-    monkeypatch.setattr(tails, "LINGER", 0.0)
+    monkeypatch.setattr(mirrors, "TICK", 0.001)
+    monkeypatch.setattr(mirrors, "LINGER", 0.0)
     store = MemoryStore()
     async with Streams(store, drain=0) as writer, Streams(store, drain=0) as streams:
         stop = Event()
@@ -187,9 +187,9 @@ async def test_who_listens_to_bells_stops_when_nobody_follows_and_begins_anew(
         for _ in range(2):
             reading = aiter(streams.follow("a"))
             assert (await anext(reading)).data == "x"
-            await eventually(lambda: streams._tails._listening is not None)
+            await eventually(lambda: streams._mirrors._listening is not None)
             del reading
-            await eventually(lambda: streams._tails._listening is None)
+            await eventually(lambda: streams._mirrors._listening is None)
         reading = aiter(streams.follow("a"))
         assert (await anext(reading)).data == "x"
         stop.set()

@@ -7,8 +7,8 @@ from anyio import CancelScope, create_task_group, fail_after, sleep_forever
 from anyio.lowlevel import checkpoint
 
 from streamkit import MemoryStore, Streams
-from streamkit._following import mirrors as tails
-from streamkit._following.waiting import Bay
+from streamkit._following import mirrors
+from streamkit._following.waiting import WaitingRoom
 from streamkit._serving.write_source import Left
 
 from .._streams.fakes import eventually, line
@@ -20,14 +20,14 @@ pytestmark = pytest.mark.usefixtures("_rests_at_once")
 
 @pytest.fixture
 def _rests_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Bay, "idle", property(lambda _: True))
+    monkeypatch.setattr(WaitingRoom, "idle", property(lambda _: True))
 
 
-def bay_of(streams: Streams) -> Bay:
-    tail = streams._tails.get("a")
+def bay_of(streams: Streams) -> WaitingRoom:
+    tail = streams._mirrors.get("a")
     assert tail is not None
-    (bay,) = tail.bays()
-    return bay
+    (room,) = tail.rooms()
+    return room
 
 
 async def shown(browser: Browser, number: int) -> None:
@@ -52,11 +52,11 @@ async def test_a_keep_alive_that_an_event_overtakes_is_not_written_beside_it() -
         with fail_after(10):
             for number in range(1, 21):
                 await eventually(lambda: browser.times(b"data: ") and bay_of(streams).resting)
-                tail, bay = streams._tails.get("a"), bay_of(streams)
+                tail, room = streams._mirrors.get("a"), bay_of(streams)
                 assert tail is not None
                 assert tail.head is not None
-                (writer,) = bay.resting
-                bay.pings += 1
+                (writer,) = room.resting
+                room.pings += 1
                 tasks.start_soon(writer.ping, CancelScope())  # as the clock does
                 tail.feed(tail.head, tail.seq, [line(number)])  # in the same turn of the loop
                 await shown(browser, number)
@@ -79,9 +79,9 @@ async def test_keep_alives_of_a_rest_are_not_sent_again_after_it() -> None:
                     await shown(browser, number)
                     await eventually(lambda: bay_of(streams).resting)
                 assert len(browser.times(PING)) == number - 1
-                bay = bay_of(streams)
-                bay.pings += 1
-                for writer in list(bay.resting):
+                room = bay_of(streams)
+                room.pings += 1
+                for writer in list(room.resting):
                     await writer.ping(CancelScope())
                 assert len(browser.times(PING)) == number
         with fail_after(10):
@@ -96,7 +96,7 @@ async def test_who_comes_out_of_a_rest_waits_for_the_keep_alive_that_is_being_wr
     async def taking(data: bytes) -> None:
         order.append(data)
         if data == PING:
-            await eventually(lambda: streams._tails.get("a").seq >= 2)  # type: ignore[union-attr]  # it is followed
+            await eventually(lambda: streams._mirrors.get("a").seq >= 2)  # type: ignore[union-attr]  # it is followed
             await checkpoint()
             order.append(b"done")
 
@@ -141,7 +141,7 @@ async def test_a_client_whose_leaving_cannot_be_watched_gets_all_events(
             raise OSError(24, "Too many open files")
 
     if not idle:
-        monkeypatch.setattr(Bay, "idle", property(lambda _: False))
+        monkeypatch.setattr(WaitingRoom, "idle", property(lambda _: False))
     browser = Unwatched()
     async with Streams(MemoryStore(), drain=0) as streams, create_task_group() as tasks:
         async with streams.open("a") as stream:
@@ -159,7 +159,7 @@ async def test_a_client_whose_leaving_cannot_be_watched_gets_all_events(
 async def test_a_mistake_of_a_response_ends_no_clock(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(tails, "TICK", 0.002)
+    monkeypatch.setattr(mirrors, "TICK", 0.002)
 
     class Mistaken:
         since: float | None = None
@@ -181,10 +181,10 @@ async def test_a_mistake_of_a_response_ends_no_clock(
         await eventually(lambda: browser.chunks)
         mistaken = Mistaken()
         mistaken.since = -100.0
-        bay = bay_of(streams)
-        bay.writers.add(mistaken)
+        room = bay_of(streams)
+        room.responses.add(mistaken)
         await eventually(lambda: "a response could not be looked after" in caplog.text)
-        bay.writers.discard(mistaken)
+        room.responses.discard(mistaken)
         await eventually(lambda: browser.times(PING))  # it goes on
         browser.left.set()
         await eventually(lambda: browser.ended)

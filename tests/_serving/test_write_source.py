@@ -18,7 +18,7 @@ from trio.testing import MockClock
 from streamkit import Encoder, Format, ItemRefused, as_bytes, as_sse, as_text
 from streamkit._feeding.handover import Handover
 from streamkit._serving import write_source as writing_module
-from streamkit._serving.write_source import Left, Stuck, Timing, write_stream
+from streamkit._serving.write_source import Left, Stuck, Timing, write_source
 
 from ..fakes import Fountain, jumping_clock
 
@@ -86,7 +86,7 @@ class FakeClient:
 async def written(source: Any, format: Any = as_text, **timing: Any) -> list[Any]:
     client = FakeClient()
     with fail_after(10):
-        await write_stream(client, source, format, Timing(**timing))
+        await write_source(client, source, format, Timing(**timing))
     return client.log
 
 
@@ -129,7 +129,7 @@ async def test_a_failure_before_the_first_item_is_raised_with_nothing_sent() -> 
 
     client = FakeClient()
     with pytest.raises(PermissionError, match="not yours"):
-        await write_stream(client, failing(), as_sse, Timing())
+        await write_source(client, failing(), as_sse, Timing())
     assert client.log == []
 
 
@@ -141,7 +141,7 @@ async def test_a_failure_on_entering_is_raised_with_nothing_sent() -> None:
 
     client = FakeClient()
     with pytest.raises(ConnectionRefusedError):
-        await write_stream(client, unreachable(), as_text, Timing())
+        await write_source(client, unreachable(), as_text, Timing())
     assert client.log == []
 
 
@@ -178,7 +178,7 @@ async def test_an_error_of_ours_says_what_it_is() -> None:
 async def test_a_later_failure_cuts_the_connection_when_the_format_has_no_error() -> None:
     client = FakeClient()
     with pytest.raises(ValueError, match="secret") as caught:
-        await write_stream(client, failing_later(), as_text, Timing())
+        await write_source(client, failing_later(), as_text, Timing())
     assert client.log == ["start", b"a", caught.value]
 
 
@@ -188,7 +188,7 @@ async def test_a_client_stuck_at_the_cut_does_not_hold_the_response() -> None:
             await anyio.sleep_forever()
 
     with fail_after(5), pytest.raises(ValueError, match="secret"):
-        await write_stream(StuckAtTheCut(), failing_later(), as_text, Timing(send_timeout=0.01))
+        await write_source(StuckAtTheCut(), failing_later(), as_text, Timing(send_timeout=0.01))
 
 
 class Fragile(Encoder[str]):
@@ -218,7 +218,7 @@ async def test_an_encoder_that_fails_at_its_beginning_leaves_a_status_possible()
     client, source = FakeClient(), Fountain("a")
     as_fragile = Format("as_fragile", "text/plain", type("", (Fragile,), {"fails_at": "begin"}))
     with pytest.raises(ValueError, match="begin"):
-        await write_stream(client, source, as_fragile, Timing())
+        await write_source(client, source, as_fragile, Timing())
     assert client.log == []
     assert not source.registered or source.closed
 
@@ -235,7 +235,7 @@ async def test_a_format_that_cannot_make_an_encoder_closes_the_source() -> None:
 
     file = BytesIO(b"x")
     with pytest.raises(ValueError, match="no encoder"):
-        await write_stream(FakeClient(), file, Format("x", "text/plain", broken), Timing())
+        await write_source(FakeClient(), file, Format("x", "text/plain", broken), Timing())
     assert file.closed
 
 
@@ -244,7 +244,7 @@ async def test_what_a_format_begins_with_goes_out_while_the_source_is_silent() -
     as_fragile = Format("as_fragile", "text/plain", Fragile)
     async with create_task_group() as tasks:
         source = Fountain(wait=True)
-        tasks.start_soon(write_stream, client, source, as_fragile, Timing(first_wait=0.01))
+        tasks.start_soon(write_source, client, source, as_fragile, Timing(first_wait=0.01))
         await client.has_been_sent(2)
         assert client.log == ["start", b"begin."]
         tasks.cancel_scope.cancel()
@@ -253,14 +253,14 @@ async def test_what_a_format_begins_with_goes_out_while_the_source_is_silent() -
 async def test_an_item_refused_after_others_is_raised_after_them() -> None:
     client, wrong = FakeClient(), cast("list[str]", ["a", 1])
     with pytest.raises(ItemRefused, match="as_bytes takes bytes and text, not int"):
-        await write_stream(client, wrong, as_bytes, Timing())
+        await write_source(client, wrong, as_bytes, Timing())
     assert client.log[:2] == ["start", b"a"]
 
 
 async def test_a_silent_source_gets_its_headers_after_the_first_wait() -> None:
     client, source = FakeClient(), Fountain(wait=True)
     async with create_task_group() as tasks:
-        tasks.start_soon(write_stream, client, source, as_text, Timing(first_wait=0.01))
+        tasks.start_soon(write_source, client, source, as_text, Timing(first_wait=0.01))
         await client.has_been_sent(1)
         assert client.log == ["start"]
         tasks.cancel_scope.cancel()
@@ -271,7 +271,7 @@ async def test_no_first_wait_sends_the_headers_at_once() -> None:
     client = FakeClient()
     async with create_task_group() as tasks:
         source = Fountain(wait=True)
-        tasks.start_soon(write_stream, client, source, as_text, Timing(first_wait=0))
+        tasks.start_soon(write_source, client, source, as_text, Timing(first_wait=0))
         await wait_all_tasks_blocked()
         assert client.log == ["start"]
         tasks.cancel_scope.cancel()
@@ -281,7 +281,7 @@ async def test_an_idle_event_stream_is_kept_alive() -> None:
     client = FakeClient()
     async with create_task_group() as tasks:
         source = Fountain("a", wait=True)
-        tasks.start_soon(write_stream, client, source, as_sse, Timing(keep_alive=0.01))
+        tasks.start_soon(write_source, client, source, as_sse, Timing(keep_alive=0.01))
         await client.has_been_sent(5)
         tasks.cancel_scope.cancel()
     assert client.log[:2] == ["start", b"data: a\n\n"]
@@ -300,7 +300,7 @@ async def test_nothing_is_sent_into_silence_when(format: Any, keep_alive: Any) -
     client = FakeClient()
     async with create_task_group() as tasks:
         source = Fountain("a", wait=True)
-        tasks.start_soon(write_stream, client, source, format, Timing(keep_alive=keep_alive))
+        tasks.start_soon(write_source, client, source, format, Timing(keep_alive=keep_alive))
         await anyio.sleep(3600)
         tasks.cancel_scope.cancel()
     assert client.log[0] == "start"
@@ -329,7 +329,7 @@ async def test_a_client_that_leaves_closes_the_source() -> None:
 
         tasks.start_soon(leave)
         with pytest.raises(Left):
-            await write_stream(client, source, as_sse, Timing())
+            await write_source(client, source, as_sse, Timing())
     source.assert_closed_where_it_ran()
     assert client.log == ["start", b"data: a\n\n"]
 
@@ -338,7 +338,7 @@ async def test_a_client_that_has_left_before_anything_happens_closes_the_source(
     client, source = FakeClient(), Fountain(wait=True)
     client.left.set()
     with pytest.raises(Left):
-        await write_stream(client, source, as_sse, Timing())
+        await write_source(client, source, as_sse, Timing())
     assert not source.registered or source.closed
     assert client.log == []
 
@@ -350,7 +350,7 @@ async def test_a_broken_connection_is_a_client_that_left(error: Exception) -> No
     client, source = FakeClient(), Fountain("a", wait=True)
     client.breaks_with = error
     with pytest.raises(Left) as caught:
-        await write_stream(client, source, as_sse, Timing())
+        await write_source(client, source, as_sse, Timing())
     assert not isinstance(caught.value, Stuck)
     source.assert_closed_where_it_ran()
 
@@ -361,7 +361,7 @@ async def test_another_failure_to_write_is_raised_and_not_blamed_on_the_source(
     client, source = FakeClient(), Fountain("a", wait=True)
     client.breaks_with = RuntimeError("a middleware")
     with pytest.raises(RuntimeError, match="a middleware"):
-        await write_stream(client, source, as_sse, Timing())
+        await write_source(client, source, as_sse, Timing())
     source.assert_closed_where_it_ran()
     assert client.log == ["start", client.breaks_with]  # cut
     assert caplog.records == []
@@ -387,7 +387,7 @@ async def test_a_stuck_client_is_given_up_and_its_source_closed(
 
     async def write() -> None:
         try:
-            await write_stream(client, source, as_text, Timing(send_timeout=0.01))
+            await write_source(client, source, as_text, Timing(send_timeout=0.01))
         except Stuck as stuck:
             outcome.append(stuck)
 
@@ -408,13 +408,13 @@ async def test_a_client_stuck_at_the_finish_does_not_hold_the_response() -> None
             await anyio.sleep_forever()
 
     with fail_after(5):
-        await write_stream(StuckAtTheEnd(), ["a"], as_sse, Timing(send_timeout=0.01))
+        await write_source(StuckAtTheEnd(), ["a"], as_sse, Timing(send_timeout=0.01))
 
 
 async def test_a_cancelled_response_closes_the_source_before_it_is_over() -> None:
     client, source = FakeClient(), Fountain("a", wait=True)
     async with create_task_group() as tasks:
-        tasks.start_soon(write_stream, client, source, as_sse, Timing())
+        tasks.start_soon(write_source, client, source, as_sse, Timing())
         await wait_all_tasks_blocked()
         tasks.cancel_scope.cancel()
     source.assert_closed_where_it_ran()
@@ -434,7 +434,7 @@ async def test_a_stopping_server_says_so_and_lets_the_client_come_back(
     monkeypatch.setattr(writing_module, "Handover", Known)
     client, source = FakeClient(), Fountain("a", wait=True)
     async with create_task_group() as tasks:
-        tasks.start_soon(write_stream, client, source, as_sse, Timing())
+        tasks.start_soon(write_source, client, source, as_sse, Timing())
         await wait_all_tasks_blocked()
         hands[0].stop()
     assert client.log[-2:] == [

@@ -84,7 +84,7 @@ async def rest(follower: FrameFollower) -> bytes:
     try:
         with fail_after(SOON):
             while not follower.ended:
-                event = follower.bay.event
+                event = follower.room.event
                 found = await follower.take()
                 body += found
                 if not found and follower.pause == "idle":
@@ -141,7 +141,7 @@ def line(number: object) -> bytes:
     return b'{"type":"message","kind":"text","time":1.000,"data":"%b"}' % str(number).encode()
 
 
-class Held:
+class Retention:
     """A store that writes down what it is asked, and holds back some of its answers."""
 
     def __init__(self, store: Store) -> None:
@@ -183,9 +183,9 @@ class Held:
         return ask
 
 
-def held(store: Store) -> tuple[Held, Store]:
+def held(store: Store) -> tuple[Retention, Store]:
     """Return a store that can be held, and the same for who wants a `Store`."""
-    made = Held(store)
+    made = Retention(store)
     return made, cast(Store, made)
 
 

@@ -125,10 +125,10 @@ async def test_an_error_of_a_driver_is_logged_and_streams_go_on(
         reading = aiter(streams.follow("a"))
         assert (await anext(reading)).data == "x"
         store.broken.add(call)
-        streams._tails._ring("a")
+        streams._mirrors._ring("a")
         if call == "bells":
-            assert streams._tails._listening is not None
-            streams._tails._listening.cancel()
+            assert streams._mirrors._listening is not None
+            streams._mirrors._listening.cancel()
         await eventually(lambda: store.failures.get(call))
         await eventually(lambda: message in caplog.text)
         store.broken.clear()

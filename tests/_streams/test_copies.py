@@ -28,7 +28,7 @@ from streamkit import (
 )
 from streamkit import Event as StreamEvent
 from streamkit._items.stored import MAX_EVENT_BYTES
-from streamkit._serving.write_source import Timing, write_stream
+from streamkit._serving.write_source import Timing, write_source
 from streamkit._streams.inbox import CUT_MESSAGE
 from streamkit.logs import LogRecord
 
@@ -90,7 +90,7 @@ async def sent(streams: Streams, format: Format[Any], cursor: str) -> Browser:
     browser = Browser()
     try:
         source = unchanged(streams.follow("a", cursor))
-        await write_stream(browser, source, format, Timing(first_wait=0))
+        await write_source(browser, source, format, Timing(first_wait=0))
     except CursorLost as error:
         browser.ended = error
     return browser
@@ -131,8 +131,8 @@ async def test_a_request_of_event_lines_tells_items_the_end_and_a_failure() -> N
         raise ValueError("hunter2")
 
     good, bad = Browser(), Browser()
-    await write_stream(good, ["x", {"a": 1}], as_event_jsonl, Timing())
-    await write_stream(bad, failing(), as_event_jsonl, Timing())
+    await write_source(good, ["x", {"a": 1}], as_event_jsonl, Timing())
+    await write_source(bad, failing(), as_event_jsonl, Timing())
     lines = [json.loads(line) for line in good.body.splitlines()]
     assert [(each["id"], each["type"], each["data"]) for each in lines] == [
         ("", "message", "x"),

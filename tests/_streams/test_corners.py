@@ -68,7 +68,7 @@ async def test_a_job_that_outruns_a_store_that_is_away_fails_when_it_shall(
 
     async with Streams(store, drain=0) as streams:
         following = await streams.launch("a", work, when_full="fail")
-        await eventually(lambda: streams._producers.get("a")._failure)  # type: ignore[union-attr]  # it is there
+        await eventually(lambda: streams._pumps.get("a")._failure)  # type: ignore[union-attr]  # it is there
         store.deaf.clear()
         assert await last_type(following) == "error"
         status = await streams.status("a")
@@ -146,7 +146,7 @@ async def test_a_stream_that_somebody_else_has_closed_is_written_no_more(
 
     async with Streams(store, drain=0) as streams:
         await read(await streams.start("a", source()), 1)
-        running = streams._producers.get("a")
+        running = streams._pumps.get("a")
         assert running is not None
         await store.append(running.claim, 1, [], close="done")
         go.set()
@@ -248,7 +248,7 @@ async def test_a_reader_behind_what_its_tail_has_seen_asks_the_store_again() -> 
                 await wait_all_tasks_blocked()
                 log._events[:] = kept
                 log.head = replace(log.head, tail=3)
-                streams._tails._ring("a")
+                streams._mirrors._ring("a")
                 await eventually(lambda: len(got) == 3)
                 tasks.cancel_scope.cancel()
     assert data(got) == ["1", "2", "3"]

@@ -13,7 +13,7 @@ from anyio.lowlevel import checkpoint
 
 from streamkit import Event as StreamEvent
 from streamkit import MemoryStore, Stream, StreamFailed, Streams, as_sse
-from streamkit._serving.write_source import Timing, write_stream
+from streamkit._serving.write_source import Timing, write_source
 
 from .._serving.browser import Browser
 from ..fakes import Fountain
@@ -161,7 +161,7 @@ async def test_a_response_says_that_its_source_was_cancelled_or_exited(
 ) -> None:
     browser = Browser()
     with fail_after(10):
-        await write_stream(browser, source(), as_sse, Timing())
+        await write_source(browser, source(), as_sse, Timing())
     assert browser.finished
     assert browser.body.startswith(b"data: before\n\nevent: error\n")
     assert f'"code":"{code}"'.encode() in browser.body

@@ -30,7 +30,7 @@ from streamkit import (
     as_text,
 )
 from streamkit._feeding.handover import Handover
-from streamkit._items.stored import kept_event, kept_line
+from streamkit._items.stored import stored_event, stored_line
 from streamkit.logs import LogRecord, Progress
 from streamkit.sources.process import Exit
 
@@ -137,12 +137,12 @@ TYPES = st.text(min_size=1).filter(lambda type: not re.search("[\r\n\0]", type))
 def test_any_value_is_kept_so_that_its_bytes_are_the_same(item: object) -> None:
     if isinstance(item, Event) and item.type in {"end", "error", "gap", "reset"}:
         return
-    line = kept_line(item)
+    line = stored_line(item)
     assert b"\n" not in line
     for format in (as_sse, as_text, as_jsonl):
         encoder = format.encoder()
         assert without_ids(encoder.kept(line, "a.1"), format) == encoder.one(item)
-    assert kept_event(line, "a.1").id == "a.1"
+    assert stored_event(line, "a.1").id == "a.1"
 
 
 async def test_items_come_back_as_events_with_the_id_of_the_log(streams: Streams) -> None:

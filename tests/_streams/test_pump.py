@@ -15,7 +15,7 @@ from streamkit._streams.inbox import MAX_ITEMS
 from streamkit._streams.pump import MAX_BATCH_BYTES, MAX_BATCH_EVENTS
 
 from ..fakes import Fountain, jumping_clock
-from .fakes import Held, at_once, data, eventually, held, last_type, numbers, numbers_of, read
+from .fakes import Retention, at_once, data, eventually, held, last_type, numbers, numbers_of, read
 
 
 @pytest.mark.parametrize("count", [0, 1, 7])
@@ -99,7 +99,7 @@ async def test_nothing_is_delivered_before_the_store_has_it() -> None:
         assert got == ["x"]
 
 
-class Away(Held):
+class Away(Retention):
     """A store that is away for a while."""
 
     away = False

@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from streamkit._upstream.request import MAX_BODY, Response, loaded, opened, retry_after, tls
+from streamkit._upstream.request import MAX_BODY, Response, import_first, request, retry_after, tls
 
 from ..sources._upstream_server import Cut, Exchange, refuses, serving
 
@@ -44,7 +44,7 @@ def test_it_may_say_until_when() -> None:
 async def test_of_a_long_refusal_only_the_beginning_is_read() -> None:
     async with (
         serving(refuses(500, b"x" * 100_000)) as server,
-        opened(None, "GET", server.url, headers={}) as response,
+        request(None, "GET", server.url, headers={}) as response,
     ):
         assert response.status == 500
         assert await response.beginning() == "x" * MAX_BODY
@@ -58,7 +58,7 @@ async def test_a_refusal_that_is_cut_is_told_as_far_as_it_came() -> None:
 
     async with (
         serving(script) as server,
-        opened(None, "GET", server.url, headers={}) as response,
+        request(None, "GET", server.url, headers={}) as response,
     ):
         assert await response.beginning() == "no\ufffd"
 
@@ -74,7 +74,7 @@ async def test_a_refusal_that_trickles_is_not_waited_for(monkeypatch: pytest.Mon
 
     async with (
         serving(script) as server,
-        opened(None, "GET", server.url, headers={}) as response,
+        request(None, "GET", server.url, headers={}) as response,
     ):
         assert await response.beginning() == "no"
 
@@ -99,7 +99,7 @@ async def test_a_package_that_lacks_something_of_its_own_says_that(
 
     monkeypatch.setattr("streamkit._upstream.request.import_module", broken)
     with pytest.raises(ModuleNotFoundError, match="h11"):
-        await loaded("a package that is not loaded")
+        await import_first("a package that is not loaded")
 
 
 def test_certificates_are_read_once() -> None:

@@ -18,7 +18,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from streamkit import Stream, StreamkitError, Streams, as_sse
-from streamkit._streams.options import TermOptions
+from streamkit._streams.options import GivenOptions
 from streamkit.adapters.starlette import StreamResponse, error_response
 from streamkit.sinks.sqlite import SQLiteStore
 
@@ -42,7 +42,7 @@ async def numbered(stream: Stream, mark: str, total: int, rate: float, size: int
 
 async def start(request: Request) -> Response:
     asked = request.query_params
-    terms = TermOptions(lease=float(asked.get("lease", 10)))
+    terms = GivenOptions(lease=float(asked.get("lease", 10)))
     if "max_events" in asked:
         terms["max_events"] = int(asked["max_events"])
     if "max_bytes" in asked:

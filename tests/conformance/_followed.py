@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 from anyio import sleep
 
 from streamkit import Following, MemoryStore, Statistics, Stream, StreamError, Streams
-from streamkit._following.waiting import Bay
+from streamkit._following.waiting import WaitingRoom
 
 from ._client import SOON, WAIT, Exchange, Server, eventually
 from ._run import Run, new_run
@@ -94,7 +94,7 @@ class Followed:
     def __init__(self, server: Server, streams: Streams) -> None:
         self.server = server
         self.streams = streams
-        self._producers: list[Producer] = []
+        self._pumps: list[Producer] = []
 
     def write(self, *items: object, **terms: Any) -> Producer:
         """Start a stream under a new name, with some events."""
@@ -105,7 +105,7 @@ class Followed:
 
     def launch(self, producer: Producer, **options: Any) -> None:
         """Start what a producer does, and wait until it does."""
-        self._producers.append(producer)
+        self._pumps.append(producer)
         self.server.loop.call(self.streams.launch, producer.name, producer.job, **options)
         assert producer.run.opened.wait(WAIT)
 
@@ -165,25 +165,31 @@ class Followed:
 
     def are_resting(self, followers: int) -> bool:
         """Wait until so many responses have only one task, because nothing comes."""
-        return eventually(lambda: sum(len(bay.resting) for bay in self._bays()) == followers, SOON)
+        return eventually(
+            lambda: sum(len(room.resting) for room in self._rooms()) == followers, SOON
+        )
 
     def are_stuck(self, followers: int) -> bool:
         """Wait until so many responses have waited for their client for a while."""
         return eventually(
             lambda: (
-                sum((writer.since or 0.0) > 0 for bay in self._bays() for writer in bay.writers)
+                sum(
+                    (writer.since or 0.0) > 0 for room in self._rooms() for writer in room.responses
+                )
                 == followers
             )
         )
 
-    def _bays(self) -> list[Bay]:
-        tails = self.streams._tails._tails.values()
-        return self.server.loop.call_sync(lambda: [bay for tail in tails for bay in tail.bays()])
+    def _rooms(self) -> list[WaitingRoom]:
+        mirrors = self.streams._mirrors._mirrors.values()
+        return self.server.loop.call_sync(
+            lambda: [room for tail in mirrors for room in tail.rooms()]
+        )
 
     def close(self) -> None:
         """Leave all, end all streams, and check that nothing is held any more."""
         self.server.close()
-        for producer in self._producers:
+        for producer in self._pumps:
             producer.run.go()
         assert eventually(lambda: self.statistics == Statistics(0, 0, 0)), self.statistics
 

@@ -8,7 +8,7 @@ import pytest
 
 import streamkit
 from streamkit.errors import _base, _streams, _upstream
-from streamkit.errors._base import StreamkitError, told
+from streamkit.errors._base import StreamkitError, public_words
 from streamkit.models import _errors as _models
 
 MODULES = (_base, _streams, _models, _upstream)
@@ -39,11 +39,11 @@ def test_codes_are_unique() -> None:
 
 
 def test_what_is_not_ours_is_told_as_a_failed_source_and_no_more() -> None:
-    assert told(ValueError("password=1234")) == ("source-failed", "The source failed.")
+    assert public_words(ValueError("password=1234")) == ("source-failed", "The source failed.")
 
 
 def test_what_is_ours_tells_its_sentence() -> None:
-    assert told(streamkit.EventTooLarge(10)) == (
+    assert public_words(streamkit.EventTooLarge(10)) == (
         "event-too-large",
         "an event exceeds 10 bytes; raise max_event_bytes",
     )

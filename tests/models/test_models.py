@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from streamkit import Event, InvalidEvent, SSEDecoder, as_event_jsonl, as_jsonl, as_sse, as_text
 from streamkit._items.event import RESERVED_TYPES
 from streamkit._items.format import Format
-from streamkit._items.stored import kept_event, kept_line
-from streamkit.errors._base import ModelFailed, told
+from streamkit._items.stored import stored_event, stored_line
+from streamkit.errors._base import ModelFailed, public_words
 from streamkit.logs import LogRecord
 from streamkit.models import (
     Citation,
@@ -177,7 +177,7 @@ def test_every_event_becomes_an_event_and_back_without_loss(event: ModelEvent) -
 @pytest.mark.slow  # a hundred examples
 @given(event=EVENTS)
 def test_every_event_comes_back_from_a_stream_as_it_was(event: ModelEvent) -> None:
-    kept = kept_event(kept_line(event), "a.1")
+    kept = stored_event(stored_line(event), "a.1")
     assert kept.kind == "model"
     assert from_event(kept) == event
 
@@ -197,14 +197,14 @@ def test_a_follower_gets_the_bytes_that_a_request_would(
     format: Format[Any], event: ModelEvent
 ) -> None:
     sent = format.encoder().one(event)
-    kept = format.encoder().kept(kept_line(event), "a.1")
+    kept = format.encoder().kept(stored_line(event), "a.1")
     assert kept.replace(b"id: a.1\n", b"") == sent
 
 
 @pytest.mark.slow  # a hundred examples
 @given(event=EVENTS)
 def test_a_step_over_a_stream_gets_the_bytes_that_a_request_would(event: ModelEvent) -> None:
-    kept = kept_event(kept_line(event), "a.1")
+    kept = stored_event(stored_line(event), "a.1")
     for format in (as_sse, as_text, as_jsonl):
         assert format.encoder().one(kept) == format.encoder().one(event)
 
@@ -325,6 +325,6 @@ def test_any_events_can_be_folded(events: list[ModelEvent]) -> None:
 
 def test_a_failed_model_tells_the_code_and_keeps_the_words_of_the_provider() -> None:
     error = ModelFailed(Error("rate_limit_exceeded", "Organization org-1 is over its limit.", 429))
-    assert told(error) == ("model-failed", "the model failed: rate_limit_exceeded")
+    assert public_words(error) == ("model-failed", "the model failed: rate_limit_exceeded")
     assert error.status == 502
     assert error.error.status == 429

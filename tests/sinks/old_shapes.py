@@ -8,7 +8,7 @@ from anyio import create_task_group
 
 from streamkit import Following, Format
 from streamkit._feeding.handover import Handover
-from streamkit.errors._base import told
+from streamkit.errors._base import public_words
 
 from .._streams.fakes import answered, rest
 
@@ -23,7 +23,7 @@ async def requested(source: Any, format: Format[Any]) -> bytes:
             while batch := await hand.take():
                 sent += batch
         except Exception as error:
-            return sent + (encoder.error(*told(error)) or b"")
+            return sent + (encoder.error(*public_words(error)) or b"")
     return sent + encoder.end(hand.count)
 
 

@@ -28,7 +28,7 @@ from anyio.lowlevel import checkpoint
 
 from .._items.format import Encoder
 from ..errors._base import CleanupTimeout, SourceCancelled
-from .source import Batched, Feeding, Source, close, entered, feeding_now
+from .source import Batched, Feeding, Source, close, enter_source, feeding_now
 from .threaded import Threaded
 
 T = TypeVar("T")
@@ -155,7 +155,7 @@ class Handover:
     async def _iterate(self, source: Source[T], encoder: Encoder[T]) -> None:
         feeding = self._feeding = Feeding()
         feeding_now.set(feeding)
-        async with entered(source, feeding) as things:
+        async with enter_source(source, feeding) as things:
             if isinstance(things, Batched):
                 await things.open()
             self.iterated = True

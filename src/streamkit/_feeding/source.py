@@ -15,7 +15,7 @@ __all__ = (
     "Step",
     "check_source",
     "close",
-    "entered",
+    "enter_source",
     "open_source",
     "step",
 )
@@ -68,7 +68,7 @@ async def open_source(source: Source[T]) -> AsyncGenerator[AsyncIterator[T], Non
             return None
     """
     feeding = Feeding()
-    async with entered(source, feeding) as things:
+    async with enter_source(source, feeding) as things:
         items = _Opened(aiter(things), feeding)
         register(items)
         try:
@@ -212,7 +212,9 @@ class _Opened(AsyncIterator[T]):
 
 
 @asynccontextmanager
-async def entered(source: Source[T], feeding: Feeding) -> AsyncGenerator[AsyncIterable[T], None]:
+async def enter_source(
+    source: Source[T], feeding: Feeding
+) -> AsyncGenerator[AsyncIterable[T], None]:
     """Enter a context manager, adapt what is synchronous, and close all of it at the end."""
     check_source(source)
     async with AsyncExitStack() as stack:

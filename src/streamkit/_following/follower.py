@@ -1,7 +1,7 @@
-"""`Follower`: the loop of one reader of a stream, over the tail and the store.
+"""`Follower`: the loop of one reader of a stream, over the mirror and the store.
 
-What the tail has is taken from there, as bytes that all followers share; the rest is read from the
-store, page by page. Nothing is handed over between the two, so nothing can be lost there.
+What the mirror has is taken from there, as bytes that all followers share. The rest is read from
+the store, page by page. Nothing is handed over between the two, so nothing can be lost there.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from typing import Any, Generic, Literal, TypeVar
 from anyio import sleep
 
 from .._items.format import Format
-from .._items.stored import KeptEvent, kept_event, make_kept
+from .._items.stored import StoredEvent, make_stored, stored_event
 from .._store.contract import Head
 from .._store.cursor import START, Cursor, format_cursor, is_valid, token_at
 from ..errors._streams import CursorLost, StoreAway
-from .mirror import Tail, ids
-from .mirrors import PAGE, Tails
-from .waiting import Bay
+from .mirror import Mirror, ids
+from .mirrors import PAGE, Mirrors
+from .waiting import WaitingRoom
 
-V = TypeVar("V", bytes, list[KeptEvent])
+V = TypeVar("V", bytes, list[StoredEvent])
 
 # Before another look at a store that is away, or behind what its producer knows.
 RETRY_PAUSE = 0.2
@@ -36,37 +36,44 @@ class Follower(ABC, Generic[V]):
         "_head",
         "_left",
         "_lost",
+        "_mirror",
         "_pings",
         "_seen",
         "_seq",
-        "_tail",
-        "bay",
         "last",
+        "mirrors",
         "name",
         "pause",
-        "tails",
+        "room",
     )
 
     _nothing: V
     _rests = False
     _left: bool
-    _tail: Tail
+    _mirror: Mirror
     _pings: int
-    bay: Bay
+    room: WaitingRoom
 
     def __init__(
-        self, tails: Tails, name: str, cursor: Cursor, head: Head, keep_alive: float | None = None
+        self,
+        mirrors: Mirrors,
+        name: str,
+        cursor: Cursor,
+        head: Head,
+        keep_alive: float | None = None,
     ) -> None:
         """`head` was just read."""
         self.pause: Literal["ended", "ping", "idle"] = "idle"
-        """Why `take` returned nothing: a keep-alive is due, or one may rest until the bay rings."""
-        self.last: KeptEvent | None = None
+        """Why `take` returned nothing: a keep-alive is due, or it may rest until the room rings."""
+        self.last: StoredEvent | None = None
         """How the stream ended; None when one may come back to it."""
-        self.tails = tails
+        self.mirrors = mirrors
         self.name = name
-        self._take_place(tails.attach(name, head), keep_alive)
+        self._take_place(mirrors.attach(name, head), keep_alive)
         self._seq = cursor.seq
-        self._seen: Head | None = None  # nothing has come after `_seq` while the tail has this one
+        self._seen: Head | None = (
+            None  # nothing has come after `_seq` while the mirror has this one
+        )
         self._head = head  # as of the claim under which the last seen event was written
         self._lost = not is_valid(cursor, head)
 
@@ -76,21 +83,21 @@ class Follower(ABC, Generic[V]):
         Cancelling a call loses nothing.
         """
         while True:
-            event = self.bay.event  # before looking: what comes meanwhile sets it
-            tail = self._tail
-            unchanged = tail.head is self._seen and tail.seq == self._seq and not tail.gone
+            event = self.room.event  # before looking: what comes meanwhile sets it
+            mirror = self._mirror
+            unchanged = mirror.head is self._seen and mirror.seq == self._seq and not mirror.gone
             # Most looks come right behind a delivery: to see that is cheaper than to look again.
-            if not (unchanged and not self.tails.stopping) and (found := self._ready()):
+            if not (unchanged and not self.mirrors.stopping) and (found := self._ready()):
                 return found
             if self.ended:
                 return self._nothing
-            if self._tail.seq > self._seq:
+            if self._mirror.seq > self._seq:
                 if found := await self._page():
                     return found
-            elif self._pings != self.bay.pings:
-                self._pings, self.pause = self.bay.pings, "ping"
+            elif self._pings != self.room.pings:
+                self._pings, self.pause = self.room.pings, "ping"
                 return self._nothing
-            elif self.bay.idle and self._rests:
+            elif self.room.idle and self._rests:
                 self.pause = "idle"
                 return self._nothing
             else:
@@ -98,17 +105,17 @@ class Follower(ABC, Generic[V]):
 
     def rested(self) -> None:
         """Say that the keep-alives of a rest were sent."""
-        self._pings = self.bay.pings
+        self._pings = self.room.pings
 
     @property
     def waits(self) -> bool:
         """Tell whether `take` would have to wait."""
-        tail, head = self._tail, self._tail.head
+        mirror, head = self._mirror, self._mirror.head
         return (
             head is not None
-            and not (tail.gone or self.tails.stopping or self._lost)
+            and not (mirror.gone or self.mirrors.stopping or self._lost)
             and (self._knows(head) or self._is_old(head))
-            and tail.seq <= self._seq
+            and mirror.seq <= self._seq
             and (head.state == "open" or self._seq < head.tail)
         )
 
@@ -120,39 +127,39 @@ class Follower(ABC, Generic[V]):
     @property
     def gone(self) -> bool:
         """Tell whether the stream was deleted, or has expired."""
-        return self._tail.gone
+        return self._mirror.gone
 
     def come_back(self) -> None:
         """Follow again from the same place, after `leave()`."""
         if self._left:
-            self._take_place(self.tails.attach_again(self.name, self._head), None)
+            self._take_place(self.mirrors.attach_again(self.name, self._head), None)
 
-    def _take_place(self, tail: Tail, keep_alive: float | None) -> None:
+    def _take_place(self, mirror: Mirror, keep_alive: float | None) -> None:
         self._left = False
-        self._tail = tail
-        self.bay = tail.bay(keep_alive)
-        self.bay.places += 1
-        self._pings = self.bay.pings
+        self._mirror = mirror
+        self.room = mirror.room(keep_alive)
+        self.room.places += 1
+        self._pings = self.room.pings
 
     def leave(self) -> None:
         """Follow no more."""
         if not self._left:
             self._left = True
-            self.bay.places -= 1
-            self.tails.detach(self._tail)
+            self.room.places -= 1
+            self.mirrors.detach(self._mirror)
 
     def _ready(self) -> V | None:
-        tail, head = self._tail, self._tail.head
-        if head is None or tail.gone:
+        mirror, head = self._mirror, self._mirror.head
+        if head is None or mirror.gone:
             self.pause = "ended"
         elif self._lost:
             return self._judge(self._head)
         elif head.epoch != self._head.epoch or head.life != self._head.life:
             if not self._is_old(head):
                 return self._judge(head)
-        elif tail.seq > self._seq:
-            if tail.last is not None and self._seq == tail.seq - 1:
-                self._end(tail.last)
+        elif mirror.seq > self._seq:
+            if mirror.last is not None and self._seq == mirror.seq - 1:
+                self._end(mirror.last)
                 return None
             if found := self._from_tail():
                 value, self._seq = found
@@ -160,7 +167,7 @@ class Follower(ABC, Generic[V]):
                 return value
         elif head.state != "open" and self._seq >= head.tail:
             self.pause = "ended"  # it had the last event already
-        if self.tails.stopping:  # what is there is delivered before
+        if self.mirrors.stopping:  # what is there is delivered before
             self.pause = "ended"
         return None
 
@@ -184,19 +191,19 @@ class Follower(ABC, Generic[V]):
 
     async def _page(self) -> V | None:
         """Read what is not here any more."""
-        tail, known = self._tail, self._tail.head
+        mirror, known = self._mirror, self._mirror.head
         try:
-            page = await self.tails.store.read(tail.name, self._seq, PAGE)
+            page = await self.mirrors.store.read(mirror.name, self._seq, PAGE)
         except StoreAway:
             await sleep(RETRY_PAUSE)
             return None
         if page is None:
-            if tail.head is known:  # or it was started anew meanwhile
-                tail.lose()
+            if mirror.head is known:  # or it was started anew meanwhile
+                mirror.lose()
             return None
         head, lines = page
         if not self._knows(head):
-            self.tails.saw(tail, head)  # what it means is judged when the tail knows it
+            self.mirrors.saw(mirror, head)  # what it means is judged when the mirror knows it
         elif head.first > self._seq + 1:
             missed, self._seq = head.first - 1 - self._seq, head.first - 1
             return self._notice("gap", {"first": head.first, "missed": missed})
@@ -209,22 +216,22 @@ class Follower(ABC, Generic[V]):
     def _paged(self, head: Head, lines: list[bytes]) -> V | None:
         after, self._seq = self._seq, self._seq + len(lines)
         if head.state != "open" and self._seq == head.tail:
-            last = kept_event(lines.pop(), format_cursor(head, self._seq))
+            last = stored_event(lines.pop(), format_cursor(head, self._seq))
             if not lines:
                 self._end(last)
                 return None
             self._seq -= 1
         return self._made(lines, head, after)
 
-    def _end(self, last: KeptEvent) -> None:
+    def _end(self, last: StoredEvent) -> None:
         self.last, self.pause = last, "ended"
 
     def _from_tail(self) -> tuple[V, int] | None:
-        """Return what the tail has, and up to which number; None when it is not there."""
-        lines = self._tail.lines(self._seq)
-        if lines is None or self._tail.head is None:
+        """Return what the mirror has, and up to which number; None when it is not there."""
+        lines = self._mirror.lines(self._seq)
+        if lines is None or self._mirror.head is None:
             return None
-        return self._made(lines, self._tail.head, self._seq), self._seq + len(lines)
+        return self._made(lines, self._mirror.head, self._seq), self._seq + len(lines)
 
     @abstractmethod
     def _made(self, lines: Sequence[bytes], head: Head, after: int) -> V:
@@ -245,7 +252,7 @@ class FrameFollower(Follower[bytes]):
 
     def __init__(
         self,
-        tails: Tails,
+        mirrors: Mirrors,
         name: str,
         cursor: Cursor,
         head: Head,
@@ -256,32 +263,34 @@ class FrameFollower(Follower[bytes]):
         """Make the encoder; a format without comments has no keep-alive."""
         self.encoder = format.encoder()
         self._format = format
-        super().__init__(tails, name, cursor, head, keep_alive if self.encoder.keep_alive else None)
+        super().__init__(
+            mirrors, name, cursor, head, keep_alive if self.encoder.keep_alive else None
+        )
 
     def _from_tail(self) -> tuple[bytes, int] | None:
         if self._format.shared:
-            return self._tail.encoded(self._seq, self._format)
+            return self._mirror.encoded(self._seq, self._format)
         return super()._from_tail()
 
     def _made(self, lines: Sequence[bytes], head: Head, after: int) -> bytes:
         return b"".join(map(self.encoder.kept, lines, ids(head, after + 1, len(lines))))
 
     def _notice(self, type: str, facts: dict[str, object]) -> bytes:
-        notice = self.encoder.notice(make_kept(type, facts))
+        notice = self.encoder.notice(make_stored(type, facts))
         if notice is None:
             raise CursorLost
         return notice
 
 
-class EventFollower(Follower[list[KeptEvent]]):
+class EventFollower(Follower[list[StoredEvent]]):
     """Follow as events."""
 
     __slots__ = ()
 
     _nothing = []  # noqa: RUF012 - nobody writes to it
 
-    def _made(self, lines: Sequence[bytes], head: Head, after: int) -> list[KeptEvent]:
-        return list(map(kept_event, lines, ids(head, after + 1, len(lines))))
+    def _made(self, lines: Sequence[bytes], head: Head, after: int) -> list[StoredEvent]:
+        return list(map(stored_event, lines, ids(head, after + 1, len(lines))))
 
-    def _notice(self, type: str, facts: dict[str, object]) -> list[KeptEvent]:
-        return [make_kept(type, facts)]
+    def _notice(self, type: str, facts: dict[str, object]) -> list[StoredEvent]:
+        return [make_stored(type, facts)]

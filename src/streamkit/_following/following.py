@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ("Asked", "Following", "ended_badly")
+__all__ = ("Asked", "Following", "failure_of")
 
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator
@@ -15,7 +15,7 @@ from anyio.lowlevel import current_token
 from .._feeding.source import register
 from .._items.event import Event
 from .._items.format import Format
-from .._items.stored import KeptEvent, make_kept
+from .._items.stored import StoredEvent, make_stored
 from .._store.contract import Head
 from .._store.cursor import START, Cursor, is_valid, parse_cursor
 from .._store.worker import call_soon
@@ -31,7 +31,7 @@ from ..errors._streams import (
     UnknownStream,
 )
 from .follower import EventFollower, FrameFollower
-from .mirrors import Tails
+from .mirrors import Mirrors
 
 
 class Asked(TypedDict):
@@ -57,13 +57,13 @@ class Following(AsyncIterable[Event]):
                 print(event.id, event.data)
     """
 
-    def __init__(self, tails: Tails, name: str, after: str) -> None:
+    def __init__(self, mirrors: Mirrors, name: str, after: str) -> None:
         """`Streams.follow` makes it."""
         self.name = name
         """The name of the stream."""
         self.after = after
         """The cursor it starts from; empty for the beginning."""
-        self._tails = tails
+        self._mirrors = mirrors
 
     def __aiter__(self) -> _Reading:
         """Start to read at the cursor."""
@@ -72,7 +72,7 @@ class Following(AsyncIterable[Event]):
     async def reader(self) -> EventFollower:
         """Return who follows as events."""
         cursor = parse_cursor(self.after)
-        return EventFollower(self._tails, self.name, cursor, await self._head(cursor))
+        return EventFollower(self._mirrors, self.name, cursor, await self._head(cursor))
 
     async def answer(
         self,
@@ -90,7 +90,7 @@ class Following(AsyncIterable[Event]):
         place = await self.place(format, last_event_id=last_event_id, after=after)
         if place is None:
             return None
-        return FrameFollower(self._tails, self.name, *place, format=format, keep_alive=keep_alive)
+        return FrameFollower(self._mirrors, self.name, *place, format=format, keep_alive=keep_alive)
 
     async def place(
         self, format: Format[Any], *, last_event_id: str | None, after: str | None
@@ -112,10 +112,10 @@ class Following(AsyncIterable[Event]):
         return cursor, head
 
     async def _head(self, cursor: Cursor) -> Head:
-        tail = self._tails.get(self.name)
-        if tail is not None and tail.fed and tail.head and is_valid(cursor, tail.head):
-            return tail.head  # else who writes here may not write any more, and not know it
-        page = await self._tails.store.read(self.name, 0, 0)
+        mirror = self._mirrors.get(self.name)
+        if mirror is not None and mirror.fed and mirror.head and is_valid(cursor, mirror.head):
+            return mirror.head  # else who writes here may not write any more, and not know it
+        page = await self._mirrors.store.read(self.name, 0, 0)
         if page is None:
             # Who has a cursor has seen the stream.
             raise UnknownStream(self.name) if cursor == START else ExpiredStream(self.name)
@@ -124,7 +124,7 @@ class Following(AsyncIterable[Event]):
 
 def _check_words(format: Format[Any], type: str) -> None:
     """Refuse a format that cannot say what was missed, while there still is a status."""
-    if format.encoder().notice(make_kept(type, {"first": 1, "missed": 1})) is None:
+    if format.encoder().notice(make_stored(type, {"first": 1, "missed": 1})) is None:
         raise CursorLost
 
 
@@ -134,7 +134,7 @@ class _Reading(AsyncIterator[Event]):
     def __init__(self, following: Following) -> None:
         self._following = following
         self._follower: EventFollower | None = None
-        self._taken: deque[KeptEvent] = deque()
+        self._taken: deque[StoredEvent] = deque()
         self.closed = False
 
     async def __anext__(self) -> Event:
@@ -174,17 +174,17 @@ class _Reading(AsyncIterator[Event]):
 
     def _raise(self, follower: EventFollower) -> NoReturn:
         if follower.last is None:
-            if follower.tails.stopping:
+            if follower.mirrors.stopping:
                 raise ServerStopping
             if follower.gone:
                 raise ExpiredStream(self._following.name)
             raise StopAsyncIteration
         if follower.last.type == "end":
             raise StopAsyncIteration
-        raise ended_badly(follower.last)
+        raise failure_of(follower.last)
 
 
-def ended_badly(last: KeptEvent) -> StreamError:
+def failure_of(last: StoredEvent) -> StreamError:
     """Return the error that a last event other than `end` is for its followers."""
     facts = cast("dict[str, Any]", last.data)
     match last.type:

@@ -6,7 +6,7 @@ waits for them, and nothing is kept because of them. Rule: no I/O here.
 
 from __future__ import annotations
 
-__all__ = ("MAX_WRITE", "Block", "Tail", "ids")
+__all__ = ("MAX_WRITE", "Block", "Mirror", "ids")
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -16,10 +16,10 @@ from typing import Any
 from anyio import CancelScope, Event
 
 from .._items.format import Encoder, Format
-from .._items.stored import KeptEvent, kept_event
+from .._items.stored import StoredEvent, stored_event
 from .._store.contract import Head
 from .._store.cursor import format_cursor, token_at
-from .waiting import PLACES, Bay
+from .waiting import PLACES, WaitingRoom
 
 # The newest events of a stream that are held here; who is further behind reads the store. The pump
 # writes them once more when the store forgets its tail.
@@ -66,7 +66,7 @@ class Block:
         return b"".join(map(kept, lines, ids(self.head, seq + 1, len(lines))))
 
 
-class Tail:
+class Mirror:
     """What this process knows of the end of a stream."""
 
     def __init__(self, name: str) -> None:
@@ -78,7 +78,7 @@ class Tail:
         """Whether the stream was deleted, or has expired."""
         self.seq = 0
         """The number of the last event that was seen here."""
-        self.last: KeptEvent | None = None
+        self.last: StoredEvent | None = None
         """The event that ended the stream."""
         self.fed = False
         """Whether a pump of this process feeds it."""
@@ -92,7 +92,7 @@ class Tail:
         self._blocks: deque[Block] = deque()
         self._bytes = 0
         self._joined: dict[Callable[[], Encoder[Any]], tuple[int, int, bytes]] = {}
-        self._bays: dict[float | None, list[Bay]] = {}
+        self._rooms: dict[float | None, list[WaitingRoom]] = {}
 
     def feed(self, head: Head, after: int, lines: Sequence[bytes]) -> None:
         """Take events that follow number `after`, and the head that was seen with them."""
@@ -106,7 +106,7 @@ class Tail:
         self.head = head
         seq = self.seq + len(lines)
         if lines and head.state != "open" and seq == head.tail:
-            self.last = kept_event(lines[-1], format_cursor(head, seq))
+            self.last = stored_event(lines[-1], format_cursor(head, seq))
             lines = lines[:-1]
         if lines:
             self._blocks.append(Block(head, self.seq, lines))
@@ -129,9 +129,9 @@ class Tail:
 
     def ring(self) -> None:
         """Wake all who wait for more."""
-        for bays in self._bays.values():
-            for bay in bays:
-                bay.ring()
+        for rooms in self._rooms.values():
+            for room in rooms:
+                room.ring()
 
     def encoded(self, seq: int, format: Format[Any]) -> tuple[bytes, int] | None:
         """Return what comes after a number, up to which; None when it is no longer here."""
@@ -155,22 +155,22 @@ class Tail:
                 found += block.lines[max(0, seq - block.after) :]
         return found
 
-    def bay(self, keep_alive: float | None) -> Bay:
+    def room(self, keep_alive: float | None) -> WaitingRoom:
         """Return a place to wait in, for those who want a keep-alive as often as this."""
-        bays = self._bays.setdefault(keep_alive, [])
-        for bay in reversed(bays):
-            if bay.places < PLACES:
-                return bay
-        bays.append(bay := Bay(keep_alive))
-        return bay
+        rooms = self._rooms.setdefault(keep_alive, [])
+        for room in reversed(rooms):
+            if room.places < PLACES:
+                return room
+        rooms.append(room := WaitingRoom(keep_alive))
+        return room
 
-    def bays(self) -> Iterator[Bay]:
+    def rooms(self) -> Iterator[WaitingRoom]:
         """Return all places where somebody waits; forget those where nobody does."""
-        for keep_alive, bays in list(self._bays.items()):
-            if left := [bay for bay in bays if bay.places]:
-                self._bays[keep_alive] = left
+        for keep_alive, rooms in list(self._rooms.items()):
+            if left := [room for room in rooms if room.places]:
+                self._rooms[keep_alive] = left
             else:
-                del self._bays[keep_alive]
+                del self._rooms[keep_alive]
             yield from left
 
     def _restart(self, after: int) -> None:

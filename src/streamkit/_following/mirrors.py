@@ -1,4 +1,4 @@
-"""All tails of this process: who feeds them, who rings, and the clock that all followers share.
+"""All mirrors of this process: who feeds them, who rings, and the clock that all followers share.
 
 One task reads each stream that is watched here and not pumped here, so the load on a store is the
 number of streams watched, not of people watching. Bells are hints: each task also looks by itself,
@@ -7,7 +7,7 @@ the longer nothing happens, the more rarely.
 
 from __future__ import annotations
 
-__all__ = ("PAGE", "Tails")
+__all__ = ("PAGE", "Mirrors")
 
 import logging
 from collections.abc import Callable, Iterator
@@ -16,10 +16,10 @@ from anyio import CancelScope, Event, current_time, move_on_after, sleep
 from anyio.abc import TaskGroup
 
 from .._store.contract import Head, Store
-from .._upstream.reconnect import patience
+from .._upstream.reconnect import backoff
 from ..errors._streams import StoreAway
-from .mirror import Tail
-from .waiting import Writer
+from .mirror import Mirror
+from .waiting import OpenResponse
 
 logger = logging.getLogger("streamkit")
 
@@ -40,8 +40,8 @@ LINGER = 5.0
 FAREWELL = 1.0
 
 
-class Tails:
-    """The tails of one `Streams`; it runs its tasks in a group of somebody else."""
+class Mirrors:
+    """The mirrors of one `Streams`; it runs its tasks in a group of somebody else."""
 
     def __init__(self, store: Store) -> None:
         """`store` is where they are read from."""
@@ -53,7 +53,7 @@ class Tails:
         self.on_bell: Callable[[str | None], None] = lambda _: None
         """Called for streams that a pump of this process feeds."""
         self._tasks: TaskGroup | None = None
-        self._tails: dict[str, Tail] = {}
+        self._mirrors: dict[str, Mirror] = {}
         self._wanted = Event()
         self._listening: CancelScope | None = None
         self._unused_since = 0.0
@@ -62,7 +62,7 @@ class Tails:
         """Start to listen, and the clock."""
         self._tasks = tasks
         # Nothing of an earlier run: what it waited for may belong to another event loop.
-        self._tails, self._wanted = {}, Event()
+        self._mirrors, self._wanted = {}, Event()
         tasks.start_soon(self._listen)
         tasks.start_soon(self._tick, tasks)
 
@@ -70,148 +70,148 @@ class Tails:
         """Have all followers go, and give up those clients that do not take it."""
         self.stopping = True
         self._tasks = None  # nothing is read any more
-        for tail in self._tails.values():
-            tail.ring()
+        for mirror in self._mirrors.values():
+            mirror.ring()
         with move_on_after(FAREWELL):
-            while list(self._writers()):  # noqa: ASYNC110 - at the end of an application
+            while list(self._responses()):  # noqa: ASYNC110 - at the end of an application
                 await sleep(0.01)
-        for writer in list(self._writers()):
-            writer.give_up()
+        for response in list(self._responses()):
+            response.give_up()
 
-    def _writers(self) -> Iterator[Writer]:
-        for tail in list(self._tails.values()):
-            for bay in tail.bays():
-                yield from bay.writers
+    def _responses(self) -> Iterator[OpenResponse]:
+        for mirror in list(self._mirrors.values()):
+            for room in mirror.rooms():
+                yield from room.responses
 
     @property
     def followers(self) -> int:
         """How many follow, in this process."""
-        return sum(tail.followers for tail in self._tails.values())
+        return sum(mirror.followers for mirror in self._mirrors.values())
 
     @property
     def watched(self) -> int:
         """How many streams are read from the store because somebody follows."""
-        return sum(tail.reading is not None for tail in self._tails.values())
+        return sum(mirror.reading is not None for mirror in self._mirrors.values())
 
-    def get(self, name: str) -> Tail | None:
-        """Return a tail if there is one."""
-        return self._tails.get(name)
+    def get(self, name: str) -> Mirror | None:
+        """Return a mirror if there is one."""
+        return self._mirrors.get(name)
 
-    def feed_here(self, name: str) -> Tail:
-        """Return a tail that a pump will feed."""
-        tail = self._tail(name)
-        tail.fed = True
-        tail.stop_reading()
-        return tail
+    def feed_here(self, name: str) -> Mirror:
+        """Return a mirror that a pump will feed."""
+        mirror = self._mirror_of(name)
+        mirror.fed = True
+        mirror.stop_reading()
+        return mirror
 
-    def feed_no_more(self, tail: Tail) -> None:
+    def feed_no_more(self, mirror: Mirror) -> None:
         """Say that the pump will feed it no more."""
-        tail.fed = False
-        self._forget_or_read(tail)
+        mirror.fed = False
+        self._forget_or_read(mirror)
 
-    def attach(self, name: str, head: Head) -> Tail:
+    def attach(self, name: str, head: Head) -> Mirror:
         """Follow a stream whose head was just read; `detach` must come after it."""
-        self.saw(self._tail(name), head)
+        self.saw(self._mirror_of(name), head)
         return self._join(name)
 
-    def attach_again(self, name: str, head: Head) -> Tail:
+    def attach_again(self, name: str, head: Head) -> Mirror:
         """Follow a stream whose head was read long ago."""
-        tail = self._tail(name)
-        if tail.head is None:
-            self.saw(tail, head)
+        mirror = self._mirror_of(name)
+        if mirror.head is None:
+            self.saw(mirror, head)
         return self._join(name)
 
-    def saw(self, tail: Tail, head: Head) -> None:
+    def saw(self, mirror: Mirror, head: Head) -> None:
         """Note a head that was just read, if it is of a later claim than was known."""
-        if tail.head is not None and not tail.gone and not _is_later(head, tail.head):
+        if mirror.head is not None and not mirror.gone and not _is_later(head, mirror.head):
             return
-        if tail.fed:
-            self.on_bell(tail.name)  # its pump has to learn of it
+        if mirror.fed:
+            self.on_bell(mirror.name)  # its pump has to learn of it
         else:
-            tail.feed(head, head.tail, [])
-            if tail.followers:
-                self._forget_or_read(tail)
+            mirror.feed(head, head.tail, [])
+            if mirror.followers:
+                self._forget_or_read(mirror)
 
-    def detach(self, tail: Tail) -> None:
+    def detach(self, mirror: Mirror) -> None:
         """Follow it no more."""
-        tail.followers -= 1
-        self._forget_or_read(tail)
+        mirror.followers -= 1
+        self._forget_or_read(mirror)
 
-    def _join(self, name: str) -> Tail:
-        tail = self._tail(name)
-        tail.followers += 1
-        tail.visits += 1
-        self._forget_or_read(tail)
-        return tail
+    def _join(self, name: str) -> Mirror:
+        mirror = self._mirror_of(name)
+        mirror.followers += 1
+        mirror.visits += 1
+        self._forget_or_read(mirror)
+        return mirror
 
-    def _tail(self, name: str) -> Tail:
-        tail = self._tails.get(name)
-        if tail is None:
-            tail = self._tails[name] = Tail(name)
+    def _mirror_of(self, name: str) -> Mirror:
+        mirror = self._mirrors.get(name)
+        if mirror is None:
+            mirror = self._mirrors[name] = Mirror(name)
             self._wanted.set()
-        return tail
+        return mirror
 
-    def _forget_or_read(self, tail: Tail) -> None:
-        if tail.fed or self._tails.get(tail.name) is not tail:
+    def _forget_or_read(self, mirror: Mirror) -> None:
+        if mirror.fed or self._mirrors.get(mirror.name) is not mirror:
             return
-        if not tail.followers:
-            del self._tails[tail.name]
-            tail.stop_reading()
+        if not mirror.followers:
+            del self._mirrors[mirror.name]
+            mirror.stop_reading()
         elif (
-            tail.reading is None
+            mirror.reading is None
             and self._tasks is not None
-            and (tail.head is None or tail.head.state == "open")
+            and (mirror.head is None or mirror.head.state == "open")
         ):
-            tail.reading = CancelScope()
-            self._tasks.start_soon(self._read_guarded, tail, tail.reading)
+            mirror.reading = CancelScope()
+            self._tasks.start_soon(self._read_guarded, mirror, mirror.reading)
 
-    async def _read_guarded(self, tail: Tail, scope: CancelScope) -> None:
+    async def _read_guarded(self, mirror: Mirror, scope: CancelScope) -> None:
         try:
-            await self._read(tail, scope)
+            await self._read(mirror, scope)
         except Exception:  # such as a line that nobody can read; it shall not end other streams
-            logger.exception("the stream %s cannot be read", tail.name)
-            tail.lose()
+            logger.exception("the stream %s cannot be read", mirror.name)
+            mirror.lose()
         finally:
-            if tail.reading is scope:
-                tail.reading = None
+            if mirror.reading is scope:
+                mirror.reading = None
 
-    async def _read(self, tail: Tail, scope: CancelScope) -> None:
-        """Feed a tail from the store until the stream has ended, or nobody follows."""
-        safety, pauses = MIN_SAFETY, patience()
+    async def _read(self, mirror: Mirror, scope: CancelScope) -> None:
+        """Feed a mirror from the store until the stream has ended, or nobody follows."""
+        safety, pauses = MIN_SAFETY, backoff()
         with scope:
             while True:
-                tail.bell = Event()
-                known, after = tail.head, tail.seq
+                mirror.bell = Event()
+                known, after = mirror.head, mirror.seq
                 try:
-                    page = await self.store.read(tail.name, after, PAGE)
+                    page = await self.store.read(mirror.name, after, PAGE)
                 except StoreAway:
                     await sleep(next(pauses))
                     continue
-                pauses = patience()
-                if tail.head is not known or tail.seq != after:
+                pauses = backoff()
+                if mirror.head is not known or mirror.seq != after:
                     continue  # it was moved meanwhile, by who has seen another head
                 if page is None:
-                    tail.lose()
+                    mirror.lose()
                     break
                 head, lines = page
                 if known is None or (known.life, known.epoch) != (head.life, head.epoch):
-                    tail.feed(head, head.tail, [])
+                    mirror.feed(head, head.tail, [])
                 elif lines:
-                    tail.feed(head, max(after, head.first - 1), lines)
+                    mirror.feed(head, max(after, head.first - 1), lines)
                     safety = MIN_SAFETY
                     continue
                 elif head.state != known.state or head.first > after + 1:
-                    tail.feed(head, max(after, head.first - 1), [])
-                if head.state != "open" and head.tail <= tail.seq:
+                    mirror.feed(head, max(after, head.first - 1), [])
+                if head.state != "open" and head.tail <= mirror.seq:
                     break
                 with move_on_after(safety):
-                    await tail.bell.wait()
+                    await mirror.bell.wait()
                     safety = MIN_SAFETY
                     continue
                 safety = min(1.5 * safety, MAX_SAFETY)
 
     async def _listen(self) -> None:
-        pauses = patience()
+        pauses = backoff()
         while True:
             await self._wanted.wait()
             try:
@@ -220,7 +220,7 @@ class Tails:
                         self._ring(None)
                         async for name in bells:
                             self._ring(name)
-                            pauses = patience()
+                            pauses = backoff()
             except StoreAway as error:
                 logger.warning("nothing is heard of the store: %s", error.why)
             except Exception:  # bells are hints: without them it takes longer
@@ -231,9 +231,9 @@ class Tails:
                 await sleep(next(pauses))
 
     def _ring(self, name: str | None) -> None:
-        for tail in list(self._tails.values()) if name is None else [self._tails.get(name)]:
-            if tail is not None:
-                tail.bell.set()
+        for mirror in list(self._mirrors.values()) if name is None else [self._mirrors.get(name)]:
+            if mirror is not None:
+                mirror.bell.set()
         self.on_bell(name)
 
     async def _tick(self, tasks: TaskGroup) -> None:
@@ -242,11 +242,11 @@ class Tails:
             await sleep(pause)
             pause = TICK
             now = current_time()
-            for tail in list(self._tails.values()):
-                for bay in tail.bays():
-                    pause = min(pause, bay.period / 4)
+            for mirror in list(self._mirrors.values()):
+                for room in mirror.rooms():
+                    pause = min(pause, room.period / 4)
                     try:
-                        bay.tick(now, tasks.start_soon)
+                        room.tick(now, tasks.start_soon)
                     except Exception:  # a mistake of one response shall not end all streams
                         logger.exception("a response could not be looked after")
             self.on_tick(now)
@@ -254,7 +254,7 @@ class Tails:
 
     def _rest(self, now: float) -> None:
         """Stop listening when there has been nothing to listen for."""
-        if self._tails or not self._wanted.is_set():
+        if self._mirrors or not self._wanted.is_set():
             self._unused_since = now
         elif now - self._unused_since > LINGER:
             self._wanted = Event()

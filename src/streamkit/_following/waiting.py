@@ -5,7 +5,7 @@ Rule: no I/O here.
 
 from __future__ import annotations
 
-__all__ = ("JUST_NOW", "PLACES", "Bay", "Writer")
+__all__ = ("JUST_NOW", "PLACES", "OpenResponse", "WaitingRoom")
 
 from collections import deque
 from collections.abc import Callable, Coroutine
@@ -19,12 +19,12 @@ from anyio import CancelScope, Event
 # bounds how long the loop is busy with that.
 PLACES = 64
 
-# For `Writer.since`: the clock has not looked yet. It knows the time, and those who write do not.
+# For `OpenResponse.since`: the clock has not looked yet. Only the clock knows the time.
 JUST_NOW = -1.0
 
 
-class Writer(Protocol):
-    """Who writes to a client."""
+class OpenResponse(Protocol):
+    """A response that is being written to a client."""
 
     since: float | None
     """Since when it waits for the client: `JUST_NOW` until the clock looks; or None."""
@@ -40,7 +40,7 @@ class Writer(Protocol):
         """Send a keep-alive; cancel `pinger` to give it up."""
 
 
-class Bay:
+class WaitingRoom:
     """A few followers that wait for the same event."""
 
     __slots__ = (
@@ -56,8 +56,8 @@ class Bay:
         "period",
         "pings",
         "places",
+        "responses",
         "resting",
-        "writers",
     )
 
     def __init__(self, keep_alive: float | None) -> None:
@@ -68,9 +68,9 @@ class Bay:
         """How many are here."""
         self.pings = 0
         """How many keep-alives were due."""
-        self.writers: set[Writer] = set()
+        self.responses: set[OpenResponse] = set()
         """Those that write to a client."""
-        self.resting: set[Writer] = set()
+        self.resting: set[OpenResponse] = set()
         """Those of them that wait for a `wake` instead of the event."""
         self.period = inf if keep_alive is None else keep_alive
         self._rung = False
@@ -79,7 +79,7 @@ class Bay:
         # The first keep-alive early, and at random: thousands may come at the same time.
         self._start = 0.0 if keep_alive is None else keep_alive * random() / 2  # noqa: S311
         self._quiet_since = 0.0
-        self._to_ping: deque[Writer] = deque()
+        self._to_ping: deque[OpenResponse] = deque()
         self._pinged = self._pinged_before = 0
 
     @property
@@ -92,8 +92,8 @@ class Bay:
         self._rung, self._idle = True, False
         self._wake()
         if self.resting:
-            for writer in self.resting:
-                writer.wake()
+            for response in self.resting:
+                response.wake()
             self.resting.clear()
 
     def tick(
@@ -103,11 +103,11 @@ class Bay:
 
         To be called a few times in each period. `start` runs a task.
         """
-        for writer in self.writers:
-            if writer.since == JUST_NOW:
-                writer.since = now
-            elif writer.since is not None and now - writer.since > writer.send_timeout:
-                writer.give_up()
+        for response in self.responses:
+            if response.since == JUST_NOW:
+                response.since = now
+            elif response.since is not None and now - response.since > response.send_timeout:
+                response.give_up()
         if self._to_ping and self._pinged == self._pinged_before:
             start(self._ping)
         self._pinged_before = self._pinged

@@ -79,7 +79,7 @@ class Typed:
         """Return what an event stream sends; None for nothing."""
         raise NotImplementedError
 
-    def to_kept(self) -> Event | None:
+    def to_stored(self) -> Event | None:
         """Return what a store keeps; None for nothing. Its data may hold more than is sent."""
         return self.to_event()
 

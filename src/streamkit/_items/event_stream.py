@@ -11,14 +11,14 @@ __all__ = ("EventEncoder", "text_of")
 from abc import abstractmethod
 from typing import Any, cast
 
-from .._following.following import ended_badly
+from .._following.following import failure_of
 from .._serving.head import END_ID
 from ..errors._base import ItemRefused, ServerStopping
 from .event import Event, Typed, check_source_event
 from .format import Encoder
 from .json import to_json
 from .sse import encode_comment
-from .stored import KeptEvent, kept_event
+from .stored import StoredEvent, stored_event
 
 
 class EventEncoder(Encoder[object]):
@@ -44,14 +44,14 @@ class EventEncoder(Encoder[object]):
 
     def kept(self, line: bytes, id: str) -> bytes:
         """Return a kept event as its item was, with its id."""
-        return _with_id(self.one(kept_event(line, "")), id)
+        return _with_id(self.one(stored_event(line, "")), id)
 
-    def last(self, event: KeptEvent) -> bytes:
+    def last(self, event: StoredEvent) -> bytes:
         """Return how the stream ended, with its id."""
         if event.type == "end":
             return _with_id(self.done(), event.id)
         facts = cast("dict[str, Any]", event.data)
-        return _with_id(self.failed(facts.get("message") or str(ended_badly(event))), event.id)
+        return _with_id(self.failed(facts.get("message") or str(failure_of(event))), event.id)
 
     def come_back(self, retry: int) -> bytes:
         """Return the wish as the start of the first event."""

@@ -7,7 +7,7 @@ __all__ = ("Encoder", "Format")
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
-from .stored import KeptEvent, kept_event
+from .stored import StoredEvent, stored_event
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -56,13 +56,13 @@ class Encoder(Generic[T_contra]):
 
     def kept(self, line: bytes, id: str) -> bytes:
         """Return a kept event: the line that the store has of it, and its id."""
-        return self.one(cast("T_contra", kept_event(line, id)))
+        return self.one(cast("T_contra", stored_event(line, id)))
 
     def notice(self, event: Event) -> bytes | None:  # noqa: ARG002 - for formats that tell
         """Return a gap, or a reset; None when only a cut connection can tell."""
         return None
 
-    def last(self, event: KeptEvent) -> bytes | None:
+    def last(self, event: StoredEvent) -> bytes | None:
         """Return how the stream ended; None when only a cut connection can tell."""
         facts = cast("dict[str, Any]", event.data)
         if event.type == "end":

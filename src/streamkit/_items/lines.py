@@ -89,7 +89,7 @@ class Line(str, Typed):
             return None
         return Event(data={"text": str(self), "stream": self.stream} if self.stream else str(self))
 
-    def to_kept(self) -> Event | None:
+    def to_stored(self) -> Event | None:
         """Return the text and how it came, as far as that is not as usual."""
         if self.partial:
             return None

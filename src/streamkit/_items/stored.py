@@ -7,7 +7,7 @@ Rule: no I/O here.
 
 from __future__ import annotations
 
-__all__ = ("KeptEvent", "kept_event", "kept_line", "last_line", "split_line")
+__all__ = ("StoredEvent", "last_line", "split_line", "stored_event", "stored_line")
 
 from collections.abc import Callable
 from time import time
@@ -31,18 +31,18 @@ _DICT = b'{"type":"message","kind":"json","time":%.3f,"data":%b}'
 _LINE = b'{"type":%b,"kind":"%b","time":%.3f,"data":%b}'
 
 
-def kept_line(item: object) -> bytes:
+def stored_line(item: object) -> bytes:
     """Return the line that a store keeps of an item; b"" for one that says nothing."""
     if type(item) is dict:
         line = _DICT % (time(), to_json(item))
         return line if len(line) <= MAX_EVENT_BYTES else _checked(line)
     kind = "json"
     event: Event | None
-    if isinstance(item, KeptEvent):  # of another stream
+    if isinstance(item, StoredEvent):  # of another stream
         check_source_event(item)
         kind, event = item.kind, item
     elif isinstance(item, Typed):
-        kind, event = item.kind, item.to_kept()
+        kind, event = item.kind, item.to_stored()
         if event is None:
             return b""
     elif isinstance(item, Event):
@@ -91,7 +91,7 @@ def split_line(line: bytes) -> Split:
     return Split(type[8:], kind[1:-1], time, data[:-1])
 
 
-class KeptEvent(Event, Typed):
+class StoredEvent(Event, Typed):
     """An event of a stream, as a follower gets it. It knows what its item looks like as text."""
 
     __slots__ = ("kind", "text")
@@ -117,7 +117,7 @@ class KeptEvent(Event, Typed):
         return Event(self.type, data, time=self.time)
 
 
-def kept_event(line: bytes, id: str) -> KeptEvent:
+def stored_event(line: bytes, id: str) -> StoredEvent:
     """Return the event that a line holds."""
     parts = split_line(line)
     type, kind, data = from_json(parts.type), parts.kind.decode(), from_json(parts.data)
@@ -126,10 +126,10 @@ def kept_event(line: bytes, id: str) -> KeptEvent:
         data = (
             {"text": data["text"], "stream": data["stream"]} if "stream" in data else data["text"]
         )
-    return make_kept(type, data, id=id, kind=kind, text=text, time=float(parts.time))
+    return make_stored(type, data, id=id, kind=kind, text=text, time=float(parts.time))
 
 
-def make_kept(
+def make_stored(
     type: str,
     data: object,
     *,
@@ -137,9 +137,9 @@ def make_kept(
     kind: str = "json",
     text: str = "",
     time: float | None = None,
-) -> KeptEvent:
+) -> StoredEvent:
     """Make one; the type of a gap or a reset is allowed here."""
-    event = KeptEvent(type, data, id=id, time=time)
+    event = StoredEvent(type, data, id=id, time=time)
     object.__setattr__(event, "kind", kind)
     if type in RESERVED_TYPES:
         # That of another server is told as it came, as text.

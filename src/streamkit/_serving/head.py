@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .._items.format import Format
-from ..errors._base import StreamkitError, told
+from ..errors._base import StreamkitError, public_words
 
 logger = logging.getLogger("streamkit")
 
@@ -58,7 +58,7 @@ def error_answer(error: StreamkitError) -> tuple[dict[str, str], int]:
 
     What is not the client's mistake is logged, with what the client does not see.
     """
-    code, message = told(error)
+    code, message = public_words(error)
     if error.status >= 500:
         logger.error("a request failed: %s", code, exc_info=error)
     return {"error": code, "message": message}, error.status

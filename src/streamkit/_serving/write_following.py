@@ -1,8 +1,8 @@
-"""`answer_following`: a followed stream to one client. The shared clock watches over it."""
+"""`write_following`: a followed stream to one client. The shared clock watches over it."""
 
 from __future__ import annotations
 
-__all__ = ("answer_following",)
+__all__ = ("write_following",)
 
 import logging
 from collections.abc import Awaitable, Iterator
@@ -14,7 +14,7 @@ from anyio import CancelScope, Event, create_task_group, move_on_after, sleep_fo
 from anyio.lowlevel import checkpoint
 
 from .._following.follower import FrameFollower
-from .._following.following import Following, ended_badly
+from .._following.following import Following, failure_of
 from .._following.mirror import MAX_WRITE
 from .._following.waiting import JUST_NOW
 from .._items.format import Encoder, Format
@@ -30,7 +30,7 @@ RETRY = 2000
 JITTER = 0.5
 
 
-async def answer_following(
+async def write_following(
     client: Client,
     following: Following,
     format: Format[Any],
@@ -112,14 +112,14 @@ class _Answer:
         self._pinged: Event | None = None
 
     async def run(self) -> None:
-        bay = self._follower.bay
-        bay.writers.add(self)
+        room = self._follower.room
+        room.responses.add(self)
         try:
             await self._start()
             while not self._over:
                 await (self._rest() if self._follower.waits else self._write())
         finally:
-            bay.writers.discard(self)
+            room.responses.discard(self)
             self._follower.leave()
         await self._end()
 
@@ -136,7 +136,7 @@ class _Answer:
 
     async def ping(self, pinger: CancelScope) -> None:
         """Send a keep-alive while it rests, in a task whose scope this is."""
-        if self not in self._follower.bay.resting or self._pinger is not None:
+        if self not in self._follower.room.resting or self._pinger is not None:
             return  # an event has woken it in the meantime; or the last one is not taken yet
         self._pinger = pinger
         try:
@@ -191,7 +191,7 @@ class _Answer:
 
     async def _rest(self) -> None:
         """Wait for the client to go, or for an event."""
-        resting = self._follower.bay.resting
+        resting = self._follower.room.resting
         with CancelScope() as self._scope:
             resting.add(self)
             await self._watch()
@@ -232,11 +232,11 @@ class _Answer:
         if follower.last is None:
             wish = _come_back(encoder)
             if not wish:
-                raise ServerStopping if follower.tails.stopping else ExpiredStream(follower.name)
+                raise ServerStopping if follower.mirrors.stopping else ExpiredStream(follower.name)
             return wish + encoder.keep_alive
         last = encoder.last(follower.last)
         if last is None:
-            raise ended_badly(follower.last)
+            raise failure_of(follower.last)
         return last
 
     async def _put(self, data: bytes) -> None:

@@ -1,8 +1,8 @@
-"""`write_stream`: the one loop behind every adapter."""
+"""`write_source`: the one loop behind every adapter."""
 
 from __future__ import annotations
 
-__all__ = ("GONE", "Client", "Left", "Stuck", "Timing", "write_stream")
+__all__ = ("GONE", "Client", "Left", "Stuck", "Timing", "write_source")
 
 import logging
 from collections.abc import Awaitable
@@ -24,7 +24,7 @@ from anyio import (
 from .._feeding.handover import Handover
 from .._feeding.source import Source, close
 from .._items.format import Encoder, Format
-from ..errors._base import ServerStopping, told
+from ..errors._base import ServerStopping, public_words
 
 T = TypeVar("T")
 
@@ -85,7 +85,7 @@ class Stuck(Left):
     """The client took nothing for too long and was given up."""
 
 
-async def write_stream(
+async def write_source(
     client: Client, source: Source[T], format: Format[T], timing: Timing
 ) -> None:
     """Send the source to the client, and close the source on every way out.
@@ -200,7 +200,7 @@ class _Writing:
             await self._put(self.encoder.keep_alive)
 
     async def _put_error(self, error: Exception) -> None:
-        code, message = told(error)
+        code, message = public_words(error)
         data = self.encoder.error(code, message)
         if data is None:
             raise error

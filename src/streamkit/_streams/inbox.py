@@ -13,7 +13,7 @@ from anyio.lowlevel import checkpoint, current_token
 
 from .._feeding.handover import MAX_TURN
 from .._feeding.source import feeding_now
-from .._items.stored import kept_line
+from .._items.stored import stored_line
 from .._store.worker import call_soon
 from ..errors._base import ItemRefused, SourceCancelled
 from ..errors._streams import Overflow, StreamEnded
@@ -50,16 +50,16 @@ class Inbox:
 
     def send_nowait(self, item: object) -> None:
         """Add an item, from any thread; `Overflow` when there is no room."""
-        if not self._add(kept_line(item)):
+        if not self._add(stored_line(item)):
             raise Overflow(self._name)
 
     def log(self, record: LogRecord) -> None:
         """Add a record, from any thread; without room it is counted, after the end left out."""
         try:
-            line = kept_line(record)
+            line = stored_line(record)
         except ItemRefused:  # it is too large; to log shall never fail
             cut = record.message[:CUT_MESSAGE] + " …"
-            line = kept_line(LogRecord(cut, record.level, timestamp=record.timestamp))
+            line = stored_line(LogRecord(cut, record.level, timestamp=record.timestamp))
         with suppress(StreamEnded):  # a record that comes too late shall not break who wrote it
             if not self._add(line):
                 with self._lock:
@@ -67,7 +67,7 @@ class Inbox:
 
     async def send(self, item: object) -> None:
         """Add an item, after waiting for room."""
-        line = kept_line(item)
+        line = stored_line(item)
         if monotonic() >= self._turn:
             await _give_way()
             self._turn = monotonic() + MAX_TURN
@@ -82,7 +82,7 @@ class Inbox:
         """Add an item, after waiting for room in a thread that is not the event loop's."""
         if get_ident() == self._thread:
             raise RuntimeError("send_sync is for threads; in the event loop, await send(...)")
-        line = kept_line(item)
+        line = stored_line(item)
         with self._lock:
             while not self._add(line):
                 self._changed.wait()
@@ -153,7 +153,7 @@ class Inbox:
         lines, self._lines, self._bytes = self._lines, [], 0
         if self._dropped:
             said = f"{self._dropped} records were dropped"
-            lines.append(kept_line(LogRecord(said, "warning")))
+            lines.append(stored_line(LogRecord(said, "warning")))
             self._dropped = 0
         self._changed.notify_all()
         self._make_room()

@@ -1,8 +1,8 @@
-"""`Terms`: how a stream is kept, and what becomes of it when nobody follows."""
+"""`StreamOptions`: how a stream is kept, and what becomes of it when nobody follows."""
 
 from __future__ import annotations
 
-__all__ = ("Held", "TermOptions", "Terms")
+__all__ = ("GivenOptions", "Retention", "StreamOptions")
 
 from collections import deque
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from typing import Literal, TypedDict
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class StreamOptions:
     """How a stream is kept, and what becomes of it when nobody follows."""
 
     keep: float | None
@@ -36,7 +36,7 @@ class Terms:
             raise ValueError(f'when_full is "wait" or "fail", not {self.when_full!r}')
 
 
-class TermOptions(TypedDict, total=False):
+class GivenOptions(TypedDict, total=False):
     """What a stream may have its own of; each is a keyword of `Streams` too, for all."""
 
     keep: float | None
@@ -48,12 +48,12 @@ class TermOptions(TypedDict, total=False):
     when_full: Literal["wait", "fail"]
 
 
-class Held:
+class Retention:
     """How much of a stream is held, and what has to go for more; in the portions it was written."""
 
-    def __init__(self, terms: Terms) -> None:
+    def __init__(self, options: StreamOptions) -> None:
         """Nothing is held yet."""
-        self._terms = terms
+        self._options = options
         self._portions: deque[tuple[int, int]] = deque()  # the last number and the bytes of each
         self._bytes = 0
         self._first = 0
@@ -65,9 +65,9 @@ class Held:
 
     def forget(self, last: int, size: int) -> int:
         """Return the number below which nothing is to be held once a portion more is there."""
-        self._first = max(self._first, last - self._terms.max_events + 1)
+        self._first = max(self._first, last - self._options.max_events + 1)
         while self._portions and (
-            self._bytes + size > self._terms.max_bytes or self._portions[0][0] < self._first
+            self._bytes + size > self._options.max_bytes or self._portions[0][0] < self._first
         ):
             gone, freed = self._portions.popleft()
             self._bytes -= freed

@@ -35,7 +35,7 @@ from anyio import Event
 from .._feeding.handover import Handover
 from .._feeding.source import Source
 from .._items.format import Encoder
-from .._items.stored import kept_line
+from .._items.stored import stored_line
 from ..errors._base import ServerStopping, SourceCancelled
 from .inbox import Inbox
 
@@ -81,7 +81,7 @@ class _Lines(Encoder[object]):
     """Items as a store keeps them."""
 
     def one(self, item: object) -> bytes:
-        return line + b"\n" if (line := kept_line(item)) else b""
+        return line + b"\n" if (line := stored_line(item)) else b""
 
 
 class SourceIntake:

@@ -16,14 +16,14 @@ from dataclasses import replace
 from anyio import CancelScope, Event, move_on_after, sleep
 from anyio.lowlevel import checkpoint
 
-from .._following.mirror import Tail
+from .._following.mirror import Mirror
 from .._items.stored import last_line
 from .._store.contract import Claim, Head, Lost, Store, new_epoch, verdict
 from .._store.lifecycle import Ended, last_event
-from .._upstream.reconnect import patience
-from ..errors._base import told
+from .._upstream.reconnect import backoff
+from ..errors._base import public_words
 from ..errors._streams import Overflow, StoreAway
-from .options import Held, Terms
+from .options import Retention, StreamOptions
 from .producer import Intake, NeverOpened
 
 logger = logging.getLogger("streamkit")
@@ -48,16 +48,16 @@ class Pump:
         self,
         store: Store,
         claim: Claim,
-        tail: Tail,
-        terms: Terms,
+        mirror: Mirror,
+        options: StreamOptions,
         *,
         intake: Intake,
         leave: Callable[[], None],
     ) -> None:
         """`leave` cancels the source: then the intake comes to its end."""
         self.claim = claim
-        self.terms = terms
-        self.tail = tail
+        self.options = options
+        self.mirror = mirror
         self.ready = Event()
         """Set when the source may begin, because the one before it has ended."""
         self.ended = Event()
@@ -80,7 +80,7 @@ class Pump:
         self._pending: list[bytes] = []
         self._close: Ended | None = None
         self._failure: Exception | None = None
-        self._held = Held(terms)
+        self._held = Retention(options)
 
     def displace(self) -> None:
         """Have the source closed, because somebody else has the stream, or it is gone."""
@@ -96,11 +96,11 @@ class Pump:
 
     def look_at_followers(self, now: float) -> None:
         """Cancel it when nobody has followed for the time of grace."""
-        if self.tail.followers or self.tail.visits > self._visits:
-            self._alone_since, self._visits = None, self.tail.visits
+        if self.mirror.followers or self.mirror.visits > self._visits:
+            self._alone_since, self._visits = None, self.mirror.visits
         elif self._alone_since is None:
             self._alone_since = now
-        elif now - self._alone_since >= self.terms.grace:
+        elif now - self._alone_since >= self.options.grace:
             self.cancel("nobody follows it")
 
     def heard(self) -> bool:
@@ -171,7 +171,7 @@ class Pump:
         One more event in a write costs next to nothing, and a write is one for each of them. A
         source that has paused is not waited for.
         """
-        for _ in range(min(self.tail.followers // FOLLOWERS_PER_TURN, MAX_TURNS)):
+        for _ in range(min(self.mirror.followers // FOLLOWERS_PER_TURN, MAX_TURNS)):
             await checkpoint()
             if not self._intake.ready or len(self._pending) >= MAX_BATCH_EVENTS:
                 break
@@ -183,7 +183,7 @@ class Pump:
         if self.cancelled is not None:
             self._close, facts = "cancelled", {"reason": self.cancelled}
         elif error is not None:
-            code, message = told(error)
+            code, message = public_words(error)
             self._close, facts = "error", {"code": code, "message": message}
             if not self._displaced:
                 cursor = f"{self.claim.token}.{count}"
@@ -203,7 +203,7 @@ class Pump:
             self._pending = self._pending[landed:] if landed < len(self._pending) else []
             self._held.add(self._seq + landed, size)
             if not self._displaced:  # or somebody else feeds it
-                self.tail.feed(head, self._seq, batch)  # not before: durable before delivered
+                self.mirror.feed(head, self._seq, batch)  # not before: durable before delivered
             self._seq += landed
         self._obey(head)
 
@@ -224,7 +224,7 @@ class Pump:
         self, batch: list[bytes], size: int, close: Ended | None
     ) -> tuple[Head, int]:
         """Append, however often it takes; return the head, and how many events are there now."""
-        pauses, away = patience(), False
+        pauses, away = backoff(), False
         while True:
             self._begun += 1
             try:
@@ -262,13 +262,13 @@ class Pump:
 
     def _refuse_more(self) -> None:
         """Choose, when no more may wait: the source waits too, or the stream fails."""
-        if self.terms.when_full == "fail" and self._intake.stuck and self._failure is None:
+        if self.options.when_full == "fail" and self._intake.stuck and self._failure is None:
             self._failure = Overflow(self.claim.name)
             self._leave()
 
     def _write_again(self, head: Head, missing: int) -> None:
         """Have the store take once more what it forgot: the same bytes, so cursors stay valid."""
-        lines = self.tail.lines(head.tail)
+        lines = self.mirror.lines(head.tail)
         logger.warning(
             "the store forgot %d events of the stream %s that it had acknowledged",
             missing,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ("CLOSE_TIMEOUT", "IfExists", "Producers")
+__all__ = ("CLOSE_TIMEOUT", "IfExists", "Pumps")
 
 import logging
 from dataclasses import replace
@@ -12,14 +12,14 @@ from weakref import WeakValueDictionary
 from anyio import CancelScope, Lock, move_on_after, sleep
 from anyio.abc import TaskGroup
 
-from .._following.mirrors import Tails
+from .._following.mirrors import Mirrors
 from .._store.contract import Claim, Head, Over, Store, new_epoch
 from .._store.cursor import new_token
 from .._store.names import check_name
-from .._upstream.reconnect import patience
+from .._upstream.reconnect import backoff
 from ..errors._base import ServerStopping
 from ..errors._streams import StoreAway, StreamExists
-from .options import TermOptions, Terms
+from .options import GivenOptions, StreamOptions
 from .producer import Produced
 from .pump import Pump
 
@@ -34,14 +34,14 @@ CLAIM_ATTEMPTS = 4
 logger = logging.getLogger("streamkit")
 
 
-class Producers:
+class Pumps:
     """The streams that this process writes; it runs its tasks in a group of somebody else."""
 
-    def __init__(self, store: Store, tails: Tails, terms: Terms) -> None:
-        """`terms` hold where a stream has none of its own."""
+    def __init__(self, store: Store, mirrors: Mirrors, options: StreamOptions) -> None:
+        """`options` hold where a stream has none of its own."""
         self._store = store
-        self._tails = tails
-        self._terms = terms
+        self._mirrors = mirrors
+        self._options = options
         self._pumps: dict[str, Pump] = {}
         self._starting: WeakValueDictionary[str, Lock] = WeakValueDictionary()
         self._tasks: TaskGroup | None = None
@@ -51,8 +51,8 @@ class Producers:
         self._tasks = tasks
         self._pumps = {}
         self._starting = WeakValueDictionary()
-        self._tails.on_tick = self._look_at_followers
-        self._tails.on_bell = self._look_at_head
+        self._mirrors.on_tick = self._look_at_followers
+        self._mirrors.on_bell = self._look_at_head
 
     def __len__(self) -> int:
         """Count them."""
@@ -63,7 +63,7 @@ class Producers:
         return self._pumps.get(name)
 
     async def start(
-        self, name: str, produced: Produced, if_exists: IfExists, options: TermOptions
+        self, name: str, produced: Produced, if_exists: IfExists, own: GivenOptions
     ) -> Pump | None:
         """Claim a name and write what is produced; None when it has a writer and is followed.
 
@@ -74,15 +74,15 @@ class Producers:
             raise ServerStopping
         if if_exists not in get_args(IfExists):
             raise ValueError(f"if_exists is one of {get_args(IfExists)}, not {if_exists!r}")
-        terms = replace(self._terms, **options)
-        claim = Claim(name, new_token(), new_epoch(), new_token(), terms.lease, terms.keep)
+        options = replace(self._options, **own)
+        claim = Claim(name, new_token(), new_epoch(), new_token(), options.lease, options.keep)
         pump = None
         # One at a time for each name, or the last claim might not be the last to run; and whole,
         # or a claim would hold the name for nobody.
         lock = self._starting.setdefault(name, Lock())
         async with lock:
             with CancelScope(shield=True):
-                pump = await self._begin(claim, terms, produced, if_exists)
+                pump = await self._begin(claim, options, produced, if_exists)
         return pump
 
     async def stop(self, drain: float) -> None:
@@ -99,7 +99,7 @@ class Producers:
             pump.scope.cancel()
 
     async def _begin(
-        self, claim: Claim, terms: Terms, produced: Produced, if_exists: IfExists
+        self, claim: Claim, options: StreamOptions, produced: Produced, if_exists: IfExists
     ) -> Pump | None:
         head = await self._claimed(claim, "anything" if if_exists == "restart" else "nothing")
         if head is None or head.life != claim.life:
@@ -109,14 +109,14 @@ class Producers:
         if self._tasks is None:
             await self._store.delete(claim.name)
             raise ServerStopping
-        return self._run(self._tasks, claim, head, terms, produced)
+        return self._run(self._tasks, claim, head, options, produced)
 
     async def _ended(self) -> None:
         for pump in list(self._pumps.values()):
             await pump.ended.wait()
 
     async def _claimed(self, claim: Claim, over: Over) -> Head | None:
-        pauses = patience()
+        pauses = backoff()
         for _ in range(CLAIM_ATTEMPTS - 1):
             try:
                 return await self._store.claim(claim, over)
@@ -125,14 +125,16 @@ class Producers:
         return await self._store.claim(claim, over)
 
     def _run(
-        self, tasks: TaskGroup, claim: Claim, head: Head, terms: Terms, produced: Produced
+        self, tasks: TaskGroup, claim: Claim, head: Head, options: StreamOptions, produced: Produced
     ) -> Pump:
         old = self._pumps.get(claim.name)
         if old is not None:
             old.displace()
-        tail = self._tails.feed_here(claim.name)
-        tail.feed(head, 0, [])
-        pump = Pump(self._store, claim, tail, terms, intake=produced.intake, leave=produced.leave)
+        mirror = self._mirrors.feed_here(claim.name)
+        mirror.feed(head, 0, [])
+        pump = Pump(
+            self._store, claim, mirror, options, intake=produced.intake, leave=produced.leave
+        )
         self._pumps[claim.name] = pump
         tasks.start_soon(self._pumped, pump, produced)
         tasks.start_soon(self._produce, old, pump, produced)
@@ -154,11 +156,11 @@ class Producers:
             produced.leave()
             if self._pumps.get(pump.claim.name) is pump:  # and nobody has started it anew
                 del self._pumps[pump.claim.name]
-                self._tails.feed_no_more(pump.tail)
+                self._mirrors.feed_no_more(pump.mirror)
 
     def _look_at_followers(self, now: float) -> None:
         for pump in list(self._pumps.values()):
-            if pump.terms.on_leave == "cancel":
+            if pump.options.on_leave == "cancel":
                 pump.look_at_followers(now)
 
     def _look_at_head(self, name: str | None) -> None:

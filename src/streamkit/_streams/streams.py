@@ -22,7 +22,7 @@ from .._feeding.handover import Handover
 from .._feeding.source import Source, check_source, close
 from .._following.following import Following
 from .._following.history import History, Status, history, status, statuses
-from .._following.mirrors import Tails
+from .._following.mirrors import Mirrors
 from .._items.json import to_utf8
 from .._store.contract import Store
 from .._store.names import check_name
@@ -35,11 +35,11 @@ from ..errors._streams import (
     UnknownStream,
 )
 from .inbox import Inbox
-from .options import TermOptions, Terms
+from .options import GivenOptions, StreamOptions
 from .orphans import sweep_for_ever
 from .producer import Produced, fed_by_job, fed_by_source, is_awaited, opened
 from .pump import MAX_BATCH_BYTES, MAX_BATCH_EVENTS, Pump
-from .pumps import CLOSE_TIMEOUT, IfExists, Producers
+from .pumps import CLOSE_TIMEOUT, IfExists, Pumps
 from .stream import Stream
 
 Args = TypeVarTuple("Args")
@@ -89,28 +89,28 @@ class Streams:
         *,
         sweep: float = 5.0,
         drain: float = 2.0,
-        **terms: Unpack[TermOptions],
+        **options: Unpack[GivenOptions],
     ) -> None:
         """Without a store, streams are in memory. Nothing runs yet."""
         store = store_of("memory:") if store is None else store
         keep = 7 * DAY if store.durable else DAY
         self._store, self._sweep, self._drain = store, sweep, drain
-        self._tails = Tails(store)
-        self._producers = Producers(store, self._tails, replace(Terms(keep), **terms))
+        self._mirrors = Mirrors(store)
+        self._pumps = Pumps(store, self._mirrors, replace(StreamOptions(keep), **options))
         self._tasks: TaskGroup | None = None
         self._stack = AsyncExitStack()
         self._stopping = False
 
     @classmethod
     def from_url(
-        cls, url: str, *, sweep: float = 5.0, drain: float = 2.0, **terms: Unpack[TermOptions]
+        cls, url: str, *, sweep: float = 5.0, drain: float = 2.0, **options: Unpack[GivenOptions]
     ) -> Self:
         """Make one with the store that a URL names: `memory:`, `sqlite:///relative/path.db`.
 
         An absolute path has one slash more: `sqlite:////var/lib/streams.db`. What else a store
         can be told, its class takes.
         """
-        return cls(store_of(url), sweep=sweep, drain=drain, **terms)
+        return cls(store_of(url), sweep=sweep, drain=drain, **options)
 
     async def __aenter__(self) -> Self:
         """Open the store, and start what runs behind the streams."""
@@ -121,9 +121,9 @@ class Streams:
                 await stack.enter_async_context(self._store)
             self._tasks = await stack.enter_async_context(create_task_group())
             self._stack = stack.pop_all()
-        self._stopping = self._tails.stopping = False
-        self._tails.run_in(self._tasks)
-        self._producers.run_in(self._tasks)
+        self._stopping = self._mirrors.stopping = False
+        self._mirrors.run_in(self._tasks)
+        self._pumps.run_in(self._tasks)
         self._tasks.start_soon(sweep_for_ever, self._store, self._sweep)
         return self
 
@@ -131,8 +131,8 @@ class Streams:
         """Let streams end, cancel the others, and let their followers go."""
         self._stopping = True
         with CancelScope(shield=True):
-            await self._producers.stop(self._drain)
-            await self._tails.stop()
+            await self._pumps.stop(self._drain)
+            await self._mirrors.stop()
         tasks, self._tasks = self._tasks, None
         if tasks is not None:
             tasks.cancel_scope.cancel()
@@ -144,7 +144,7 @@ class Streams:
         source: Source[Any],
         *,
         if_exists: IfExists = "raise",
-        **terms: Unpack[TermOptions],
+        **options: Unpack[GivenOptions],
     ) -> Following:
         """Claim a name, enter the source, and write its items in the background.
 
@@ -157,7 +157,7 @@ class Streams:
         hand = Handover(max_bytes=MAX_BATCH_BYTES, max_items=MAX_BATCH_EVENTS)
         pump = None
         try:
-            pump = await self._write(name, fed_by_source(hand, source), if_exists, terms)
+            pump = await self._write(name, fed_by_source(hand, source), if_exists, options)
         finally:
             if pump is None:
                 await close(source)
@@ -171,7 +171,7 @@ class Streams:
         job: Callable[[Stream, *Args], object],
         *args: *Args,
         if_exists: IfExists = "raise",
-        **terms: Unpack[TermOptions],
+        **options: Unpack[GivenOptions],
     ) -> Following:
         """Claim a name and run `job(stream, *args)` in the background: `async def`, or in a thread.
 
@@ -183,7 +183,7 @@ class Streams:
         pump: Pump | None = None
         stream = Stream(name, inbox, lambda: pump is not None and pump.cancelled is not None)
         produced = fed_by_job(inbox, partial(job, stream, *args), awaited=awaited)
-        pump = await self._write(name, produced, if_exists, terms)
+        pump = await self._write(name, produced, if_exists, options)
         return self.follow(name)
 
     @asynccontextmanager
@@ -192,7 +192,7 @@ class Streams:
         name: str,
         *,
         if_exists: Literal["raise", "restart"] = "raise",
-        **terms: Unpack[TermOptions],
+        **options: Unpack[GivenOptions],
     ) -> AsyncGenerator[Stream, None]:
         """Claim a name for a block of code: the stream ends with it; an exception is its error.
 
@@ -200,7 +200,7 @@ class Streams:
         behind it. `StreamLost` says that somebody else has taken the name.
         """
         inbox, scope = Inbox(name), CancelScope()
-        pump = await self._write(name, Produced(inbox, scope.cancel), if_exists, terms)
+        pump = await self._write(name, Produced(inbox, scope.cancel), if_exists, options)
         if pump is None:
             raise ValueError('open writes; it cannot be asked to "follow"')
         failure: Exception | None = SourceCancelled()
@@ -228,7 +228,7 @@ class Streams:
         that has seen it before; a loop over it raises `UnknownStream` or `ExpiredStream`.
         """
         self._running()
-        return Following(self._tails, check_name(name), after)
+        return Following(self._mirrors, check_name(name), after)
 
     async def status(self, name: str) -> Status:
         """Return what is known of a stream, as a dict for JSON, or raise `UnknownStream`."""
@@ -250,7 +250,7 @@ class Streams:
         "open" means that its producer has not seen the wish yet. One that has ended stays as it is.
         """
         self._running()
-        pump = self._producers.get(name)
+        pump = self._pumps.get(name)
         head = await self._store.cancel(check_name(name), to_utf8(reason).decode())
         if head is None:
             raise UnknownStream(name)
@@ -268,21 +268,21 @@ class Streams:
     async def delete(self, name: str) -> None:
         """Forget a stream at once: its producer is stopped, and who comes back to it is told."""
         self._running()
-        pump = self._producers.get(name)
+        pump = self._pumps.get(name)
         await self._store.delete(check_name(name))
         if pump is not None:
             pump.displace()
 
     def statistics(self) -> Statistics:
         """Count what is held here: followers that have left are not."""
-        return Statistics(self._tails.followers, len(self._producers), self._tails.watched)
+        return Statistics(self._mirrors.followers, len(self._pumps), self._mirrors.watched)
 
     def _running(self) -> None:
         if self._tasks is None:
             raise ServerStopping if self._stopping else NotRunning
 
     async def _write(
-        self, name: str, produced: Produced, if_exists: IfExists, options: TermOptions
+        self, name: str, produced: Produced, if_exists: IfExists, options: GivenOptions
     ) -> Pump | None:
         self._running()
-        return await self._producers.start(name, produced, if_exists, options)
+        return await self._pumps.start(name, produced, if_exists, options)

@@ -17,7 +17,7 @@ from .._feeding.source import close
 from .._items.event import Event
 from .._items.sse import SSEDecoder
 from ..errors._upstream import UpstreamSilent
-from .request import event_stream, opened
+from .request import event_stream, request
 
 # They are of one connection, and the next one makes its own.
 OF_A_CONNECTION = frozenset({"host", "content-length", "transfer-encoding", "accept-encoding"})
@@ -108,7 +108,7 @@ class EventConnection:
         async with AsyncExitStack() as stack:
             with CancelScope(deadline=begun + self._silence):
                 answer = await stack.enter_async_context(
-                    opened(
+                    request(
                         self._client,
                         self._request.method,
                         self._request.url,

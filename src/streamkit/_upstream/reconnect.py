@@ -1,8 +1,8 @@
-"""When to try again: `Reconnect` to an upstream, `patience` with a store. Rule: no I/O here."""
+"""When to try again: `Reconnect` to an upstream, `backoff` with a store. Rule: no I/O here."""
 
 from __future__ import annotations
 
-__all__ = ("Reconnect", "patience")
+__all__ = ("Reconnect", "backoff")
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -61,7 +61,7 @@ class Reconnect:
             yield min(delay, self.max_delay) * chance(1.0, 1.0 + self.jitter)
 
 
-def patience() -> Iterator[float]:
+def backoff() -> Iterator[float]:
     """Yield how long to wait for a store that is away, each time; jittered and bounded."""
     pause = 0.05
     while True:

@@ -14,10 +14,10 @@ __all__ = (
     "MAX_BODY",
     "Response",
     "event_stream",
+    "import_first",
     "is_of_transport",
-    "loaded",
     "new_client",
-    "opened",
+    "request",
     "retry_after",
     "tls",
 )
@@ -101,7 +101,7 @@ class Response:
 
 
 @asynccontextmanager
-async def opened(
+async def request(
     client: Any,
     method: str,
     url: str,
@@ -116,7 +116,7 @@ async def opened(
     """
     async with AsyncExitStack() as stack:
         if client is None:
-            client = new_client(await loaded("httpx2", "httpx"))
+            client = new_client(await import_first("httpx2", "httpx"))
             stack.push_async_callback(_closed, client.aclose)
         sent = client.stream(
             method,
@@ -173,7 +173,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         return None
 
 
-async def loaded(*names: str) -> Any:
+async def import_first(*names: str) -> Any:
     """Import the first of these packages that is installed, in a thread: it may take a second."""
     for name in names:
         if (module := sys.modules.get(name)) is not None:

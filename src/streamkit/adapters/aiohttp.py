@@ -19,9 +19,9 @@ from .._feeding.source import Source, check_source, close
 from .._following.following import Asked, Following
 from .._items.format import Format
 from .._serving.head import GONE_STATUS, error_answer, seen_the_end, stream_headers
-from .._serving.write_following import answer_following
-from .._serving.write_source import Left, Stuck, Timing, write_stream
-from ..errors._base import MissingDependency, StreamkitError, told
+from .._serving.write_following import write_following
+from .._serving.write_source import Left, Stuck, Timing, write_source
+from ..errors._base import MissingDependency, StreamkitError, public_words
 
 try:
     from aiohttp import HttpVersion11, web
@@ -79,8 +79,8 @@ async def respond(
     client = _Client(request, web.StreamResponse(status=status_code, headers=own))
     try:
         if following is None:
-            await write_stream(client, source, format, timing)
-        elif not await answer_following(client, following, format, timing, **asked):
+            await write_source(client, source, format, timing)
+        elif not await write_following(client, following, format, timing, **asked):
             return web.Response(status=204)
     except Left as left:
         if isinstance(left, Stuck) and request.transport is not None:
@@ -133,7 +133,7 @@ class _Client:
 
     async def cut(self, error: Exception) -> None:
         # Not left to aiohttp, which would send an error page behind what was sent.
-        logger.error("a source failed: %s", told(error)[0], exc_info=error)
+        logger.error("a source failed: %s", public_words(error)[0], exc_info=error)
         transport = self._request.transport
         if transport is None:
             return

@@ -17,8 +17,8 @@ from .._feeding.source import Source, check_source, close
 from .._following.following import Asked, Following
 from .._items.format import Format
 from .._serving.head import GONE_STATUS, error_answer, seen_the_end, stream_headers
-from .._serving.write_following import answer_following
-from .._serving.write_source import Left, Timing, write_stream
+from .._serving.write_following import write_following
+from .._serving.write_source import Left, Timing, write_source
 from ..errors._base import MissingDependency, StreamkitError
 
 try:
@@ -103,8 +103,8 @@ class StreamResponse(Response):
         client = _Client(receive, send, self.status_code, self.raw_headers)
         try:
             if not isinstance(self._source, Following):
-                await write_stream(client, self._source, self._format, self._timing)
-            elif not await answer_following(
+                await write_source(client, self._source, self._format, self._timing)
+            elif not await write_following(
                 client,
                 self._source,
                 self._format,

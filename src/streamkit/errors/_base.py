@@ -48,7 +48,7 @@ __all__ = (
     "StreamkitError",
     "UnsafeArgument",
     "UsageError",
-    "told",
+    "public_words",
 )
 
 from typing import TYPE_CHECKING, ClassVar
@@ -237,7 +237,7 @@ class ServerStopping(StreamkitError):
         super().__init__("the server is stopping; try again in a moment")
 
 
-def told(error: BaseException) -> tuple[str, str]:
+def public_words(error: BaseException) -> tuple[str, str]:
     """Return the code and the sentence that a client may see; the rest is for the log."""
     if isinstance(error, StreamkitError):
         return error.code, str(error)

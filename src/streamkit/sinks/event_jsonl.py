@@ -9,14 +9,14 @@ from time import time
 from .._items.event import Event
 from .._items.format import Encoder, Format
 from .._items.json import to_json
-from .._items.stored import KeptEvent, kept_line, split_line
+from .._items.stored import StoredEvent, split_line, stored_line
 
 
 class _EventLines(Encoder[object]):
     def one(self, item: object) -> bytes:
-        if isinstance(item, KeptEvent):  # by way of a step
+        if isinstance(item, StoredEvent):  # by way of a step
             return _line(item)
-        line = kept_line(item)
+        line = stored_line(item)
         return self.kept(line, "") if line else b""
 
     def kept(self, line: bytes, id: str) -> bytes:
@@ -33,7 +33,7 @@ class _EventLines(Encoder[object]):
     def notice(self, event: Event) -> bytes:
         return _line(event)
 
-    def last(self, event: KeptEvent) -> bytes:
+    def last(self, event: StoredEvent) -> bytes:
         return _line(event)
 
 

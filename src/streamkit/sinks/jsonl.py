@@ -7,15 +7,15 @@ __all__ = ("as_jsonl",)
 from .._items.event import RESERVED_TYPES, Event, Typed, check_source_event
 from .._items.format import Encoder, Format
 from .._items.json import to_json
-from .._items.stored import KeptEvent
+from .._items.stored import StoredEvent
 from ..errors._streams import CursorLost
 
 
 class _JsonLines(Encoder[object]):
     def one(self, item: object) -> bytes:
-        if isinstance(item, KeptEvent) and item.type in RESERVED_TYPES:
+        if isinstance(item, StoredEvent) and item.type in RESERVED_TYPES:
             raise CursorLost  # a gap or a reset, by way of a step
-        if isinstance(item, KeptEvent) and item.kind in ("json", "text"):
+        if isinstance(item, StoredEvent) and item.kind in ("json", "text"):
             item = item.data
         elif isinstance(item, Typed):
             event = item.to_event()

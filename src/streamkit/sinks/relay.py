@@ -13,7 +13,7 @@ from .._items.event_stream import EventEncoder, text_of
 from .._items.format import Format
 from .._items.json import to_json
 from .._items.sse import encode_sse
-from .._items.stored import KeptEvent
+from .._items.stored import StoredEvent
 from .._serving.head import EVENT_STREAM
 from ..models import Sources
 
@@ -27,7 +27,7 @@ class _Relay(EventEncoder):
     def one(self, item: object) -> bytes:
         if isinstance(item, Sources):
             return _sources(map(asdict, item.items))
-        if isinstance(item, KeptEvent):
+        if isinstance(item, StoredEvent):
             return _kept(item)
         if isinstance(item, str | Typed):
             return _content(text_of(item, "as_relay"))
@@ -43,7 +43,7 @@ class _Relay(EventEncoder):
         return b'event: error\ndata: {"error": "Failed to process message"}\n\n'
 
 
-def _kept(event: KeptEvent) -> bytes:
+def _kept(event: StoredEvent) -> bytes:
     """Write an event of a stream as its item was written."""
     if event.kind == "model" and event.type == "sources":
         return _sources(cast("dict[str, Any]", event.data)["items"])

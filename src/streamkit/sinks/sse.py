@@ -12,7 +12,7 @@ from .._items.format import Encoder, Format
 from .._items.json import from_json, to_json, to_utf8
 from .._items.lines import Lines
 from .._items.sse import encode_comment, encode_sse, encode_text
-from .._items.stored import KeptEvent, kept_event, split_line
+from .._items.stored import StoredEvent, split_line, stored_event
 from .._serving.head import END_ID, EVENT_STREAM
 from ..errors._base import ItemRefused, ServerStopping
 
@@ -58,7 +58,7 @@ class _Events(Encoder[object]):
         block = b"" if type == b'"message"' else b"event: %b\n" % to_utf8(from_json(type))
         if kind in (b"text", b"line"):
             # Text goes as it is, not as JSON; and a line may hold more than is sent.
-            text = kept_event(line, "").data if b"\\" in data or data[:1] == b"{" else None
+            text = stored_event(line, "").data if b"\\" in data or data[:1] == b"{" else None
             if text is not None:
                 return block + encode_sse(Event(data=text, id=id))
             data = data[1:-1]
@@ -67,7 +67,7 @@ class _Events(Encoder[object]):
     def notice(self, event: Event) -> bytes:
         return encode_sse(event)
 
-    def last(self, event: KeptEvent) -> bytes:
+    def last(self, event: StoredEvent) -> bytes:
         return encode_sse(event)
 
     def come_back(self, retry: int) -> bytes:

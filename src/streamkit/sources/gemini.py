@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from .._items.json import to_json
 from .._upstream.clients import check_free, is_http_client, is_of, key_of, keys_in
-from .._upstream.request import Response, opened
+from .._upstream.request import Response, request
 from ..models._carriers.event_stream import MAX_EVENT_BYTES, EventStreamCarrier
 from ..models._carriers.genai import GenAICarrier
 from ..models._carriers.generativeai import GenerativeModelCarrier
@@ -126,7 +126,7 @@ class _Request:
         headers = {"Content-Type": "application/json", "Accept": "text/event-stream"}
         if key:  # not in the URL, as in Google's examples: URLs are logged
             headers["x-goog-api-key"] = key
-        async with opened(
+        async with request(
             self._client, "POST", self._url(), headers=headers, content=to_json(self._body)
         ) as response:
             yield response

@@ -16,7 +16,7 @@ from anyio import to_thread
 
 from .._items.json import to_json
 from .._upstream.clients import check_free, is_http_client, is_of, key_of, keys_in
-from .._upstream.request import MAX_BODY, Response, loaded, opened, tls
+from .._upstream.request import MAX_BODY, Response, import_first, request, tls
 from ..errors._upstream import UpstreamStatus, UpstreamUnreachable
 from ..models._carriers.event_stream import MAX_EVENT_BYTES, EventStreamCarrier
 from ..models._source import ModelSource, Prompt, messages_of
@@ -123,7 +123,7 @@ class _Request:
         headers = {"Content-Type": "application/json", "Accept": "text/event-stream"}
         if key:
             headers["Authorization"] = f"Bearer {key}"
-        async with opened(
+        async with request(
             self._client,
             "POST",
             base.rstrip("/") + path,
@@ -153,7 +153,7 @@ class _Request:
     async def _own_client(self) -> Any:
         """Make a client of the SDK, in a thread: the first one takes most of a second."""
         key = key_of(self._api_key, "OPENAI_API_KEY")
-        openai, httpx = await loaded("openai"), await loaded("httpx2", "httpx")
+        openai, httpx = await import_first("openai"), await import_first("httpx2", "httpx")
 
         def make() -> Any:
             client = openai.AsyncOpenAI(

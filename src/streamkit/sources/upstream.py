@@ -27,7 +27,7 @@ from anyio.lowlevel import checkpoint
 from .._feeding.source import Batched, Feeding, feeding_now, register
 from .._items.event import Event
 from .._items.json import to_json
-from .._items.stored import make_kept
+from .._items.stored import make_stored
 from .._upstream.clients import is_http_client
 from .._upstream.connection import EventConnection, event_request
 from .._upstream.reconnect import Reconnect
@@ -237,7 +237,7 @@ class Upstream(Batched[Event]):
                 self._failure = UpstreamFailed(str(event.data))
             elif event.type in NOTICES:
                 # Reserved for logs; this is what one says who has read them of one.
-                events[number] = make_kept(event.type, event.data, id=event.id, kind="text")
+                events[number] = make_stored(event.type, event.data, id=event.id, kind="text")
                 continue
             elif event.type != "end":
                 if not is_terminal(event):

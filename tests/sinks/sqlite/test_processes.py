@@ -61,7 +61,7 @@ async def test_what_was_acknowledged_survives_kill_9(path: Path) -> None:
 def test_of_claims_of_two_processes_exactly_one_wins(path: Path, what: str) -> None:
     if what == "take_over_all":
         anyio.run(make_lapsed, path)
-    children = [start_child(what, path, name) for name in ("one", "two")]  # both make the file
+    children = [start_child(what, path, name) for name in ("scalar", "two")]  # both make the file
     won: list[int] = []
     for child in children:
         assert child.stdout is not None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ("PATIENCE", "Link", "SQLiteFile", "away", "one", "patiently")
+__all__ = ("PATIENCE", "Link", "SQLiteFile", "as_store_error", "patiently", "scalar")
 
 import os
 import sqlite3
@@ -114,7 +114,7 @@ class SQLiteFile:
 
     def _prepare(self, sql: sqlite3.Connection) -> None:
         sql.execute("BEGIN")  # another process may make the tables between the two
-        version, tables = one(sql, "PRAGMA user_version"), one(sql, _TABLES)
+        version, tables = scalar(sql, "PRAGMA user_version"), scalar(sql, _TABLES)
         sql.execute("COMMIT")
         if version > VERSION:
             raise UnusableFile(
@@ -134,7 +134,7 @@ class SQLiteFile:
             sql.execute(setting)
         if version == 0:
             patiently(sql, "BEGIN IMMEDIATE", deadline)
-            if one(sql, "PRAGMA user_version") == 0:
+            if scalar(sql, "PRAGMA user_version") == 0:
                 for statement in SCHEMA.split(";\n"):
                     sql.execute(statement)
             sql.execute("COMMIT")
@@ -177,12 +177,12 @@ def patiently(sql: sqlite3.Connection, statement: str, deadline: float) -> None:
         sleep(PAUSE)
 
 
-def one(sql: sqlite3.Connection, query: str) -> Any:
+def scalar(sql: sqlite3.Connection, query: str) -> Any:
     """Return the one value that a query gives."""
     return sql.execute(query).fetchone()[0]
 
 
-def away(error: Exception) -> Exception:
+def as_store_error(error: Exception) -> Exception:
     """Return what to raise for an error of the driver: mostly, that the store is away."""
     if not isinstance(error, sqlite3.Error) or isinstance(error, MISTAKES):
         return error

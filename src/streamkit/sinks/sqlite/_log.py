@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 from ..._store.contract import CLAIMS_KEPT, PAGE_BYTES, Claim, Head, Over
 from ..._store.lifecycle import Ended
-from ._file import one
+from ._file import scalar
 
 Row: TypeAlias = tuple[Any, ...]
 
@@ -49,7 +49,7 @@ class Changes:
     def __init__(self, sql: sqlite3.Connection, ringer: str) -> None:
         """`ringer` is who makes the changes: a store does not ring itself from the file."""
         self._sql, self._ringer = sql, ringer
-        self._now, self._top = time(), one(sql, TOP)
+        self._now, self._top = time(), scalar(sql, TOP)
         self.names: list[str | None] = []
 
     def claim(self, claim: Claim, over: Over) -> Row | None:
@@ -172,8 +172,8 @@ class Changes:
         return self._sql.execute(_NONE_LEFT, values).rowcount > 0
 
     def _give_back(self) -> bool:
-        free = one(self._sql, "PRAGMA freelist_count")
-        if free < GIVE_BACK or free * 4 < one(self._sql, "PRAGMA page_count"):
+        free = scalar(self._sql, "PRAGMA freelist_count")
+        if free < GIVE_BACK or free * 4 < scalar(self._sql, "PRAGMA page_count"):
             return False
         for _ in range(GIVE_BACK):  # the driver takes one step, however many are asked for
             self._sql.execute("PRAGMA incremental_vacuum(1)")

@@ -15,7 +15,7 @@ from typing import Any
 
 from ..._store.bells import Listeners
 from ..._store.worker import Asked
-from ._file import PATIENCE, Link, SQLiteFile, away, one, patiently
+from ._file import PATIENCE, Link, SQLiteFile, as_store_error, patiently, scalar
 from ._log import TOP, Changes
 
 # What other processes changed since a number.
@@ -127,11 +127,11 @@ class Poller(_Thread):
 
     def _changed(self) -> list[str | None]:
         sql = self._link.open()
-        version = one(sql, "PRAGMA data_version")
+        version = scalar(sql, "PRAGMA data_version")
         if version == self._version and not self._missed:
             return []
         names: list[str | None] = []
-        top = one(sql, TOP)
+        top = scalar(sql, TOP)
         if self._missed or top < self._seen:  # the second: an older state was restored
             names, self._seen = [None], top
         elif self._seen < 0:  # the first look: what was before does not matter
@@ -151,4 +151,4 @@ class Poller(_Thread):
 
 def _fail(calls: Sequence[Asked[Any]], error: Exception) -> None:
     for asked in calls:
-        asked.fail(away(error))
+        asked.fail(as_store_error(error))
