@@ -12,8 +12,8 @@ from anyio.lowlevel import checkpoint
 from trio.testing import MockClock
 
 from streamkit import as_text, step
+from streamkit._feeding.closing import register
 from streamkit._feeding.handover import Handover
-from streamkit._feeding.source import register
 
 
 def jumping_clock() -> pytest.MarkDecorator:

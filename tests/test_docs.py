@@ -25,7 +25,8 @@ from typing import Any, NamedTuple
 import anyio
 import pytest
 
-from .test_layering import SOURCE
+from .errors.test_errors import CLASSES
+from .test_layering import ROOMS, SOURCE
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("benchmarks/*.md")])
@@ -152,31 +153,25 @@ def test_every_guarantee_names_tests_that_exist() -> None:
 
 
 def test_the_error_page_lists_each_code_with_its_status() -> None:
-    from streamkit.errors import _base, _streams, _upstream  # noqa: PLC0415 - only here
-    from streamkit.models import _errors as _models  # noqa: PLC0415 - only here
-
     listed = re.findall(
         r"^\| `([a-z-]+)` \| (\d+) \| `(\w+)` \|",
         (ROOT / "docs/errors.md").read_text(),
         re.MULTILINE,
     )
-    classes = [
-        value
-        for module in (_base, _streams, _models, _upstream)
-        for value in vars(module).values()
-        if isinstance(value, type)
-        and value.__module__.startswith("streamkit")
-        and issubclass(value, _base.StreamkitError)
-    ]
     assert sorted(listed) == sorted(
-        {(kind.code, str(kind.status), kind.__name__) for kind in classes}
+        {(kind.code, str(kind.status), kind.__name__) for kind in CLASSES}
     )
 
 
-def test_the_design_page_lists_each_file_of_the_core() -> None:
+def test_the_design_page_draws_the_house_as_it_is() -> None:
     page = (ROOT / "docs/design.md").read_text()
-    for file in SOURCE.glob("_[a-z]*/[a-z]*.py"):
-        assert f"| `{file.relative_to(SOURCE).as_posix()}` |" in page
+    rows = re.findall(r"^\| `(\w+)(?:/|\.py)` \| (.+) \| (.+) \|$", page, re.MULTILINE)
+    assert [room for room, _, _ in rows] == [room for room in ROOMS if room != "streamkit"]
+    for room, charter, below in rows:
+        file = SOURCE / f"{room}.py" if room == "_loop" else SOURCE / room / "__init__.py"
+        first = str(ast.get_docstring(ast.parse(file.read_text()))).splitlines()[0]
+        assert first == charter, room
+        assert set(below.split(", ")) - {"\N{EN DASH}"} == ROOMS[room], room
 
 
 def examples() -> Iterator[Any]:

@@ -6,77 +6,49 @@ import importlib
 import inspect
 import subprocess
 import sys
+from dataclasses import is_dataclass
+from typing import get_type_hints
 
 import pytest
 
 import streamkit
+from streamkit import (
+    Claim,
+    Event,
+    Head,
+    History,
+    HistoryEvent,
+    Page,
+    Statistics,
+    Status,
+    errors,
+    logs,
+    models,
+)
 
 PUBLIC = {
     "Claim",
-    "CleanupTimeout",
-    "CommandFailed",
-    "CommandNotFound",
-    "CommandTimeout",
-    "CursorLost",
     "Encoder",
     "Event",
-    "EventTooLarge",
-    "ExpiredStream",
     "Following",
     "Format",
     "Head",
     "History",
     "HistoryEvent",
-    "InvalidCursor",
-    "InvalidEvent",
-    "InvalidName",
-    "InvalidStoreURL",
-    "ItemRefused",
     "Line",
     "MemoryStore",
-    "MissingDependency",
-    "MissingKey",
-    "ModelFailed",
-    "ModelSilent",
-    "NotASource",
-    "NotRunning",
-    "OutputTooLarge",
-    "Overflow",
     "Page",
-    "ReservedType",
     "SSEDecoder",
-    "ServerStopping",
     "Source",
-    "SourceCancelled",
     "SourceError",
-    "StartFailed",
     "Statistics",
     "Status",
     "Store",
-    "StoreAway",
     "Stream",
-    "StreamCancelled",
-    "StreamEnded",
     "StreamError",
-    "StreamExists",
-    "StreamFailed",
-    "StreamLost",
-    "StreamOrphaned",
     "StreamkitError",
     "Streams",
-    "UnknownProvider",
-    "UnknownStore",
-    "UnknownStream",
-    "UnsafeArgument",
-    "UnusableFile",
-    "UpstreamContentType",
-    "UpstreamCut",
     "UpstreamError",
-    "UpstreamFailed",
-    "UpstreamSilent",
-    "UpstreamStatus",
-    "UpstreamTruncated",
-    "UpstreamUnreachable",
     "UsageError",
     "as_bytes",
     "as_chunk_done",
@@ -95,6 +67,46 @@ MODULES = {
     "streamkit.adapters.aiohttp": {"error_response", "respond"},
     "streamkit.adapters.fastapi": {"StreamResponse", "error_response"},
     "streamkit.adapters.starlette": {"StreamResponse", "error_response"},
+    "streamkit.errors": {
+        "CleanupTimeout",
+        "CursorLost",
+        "EventTooLarge",
+        "ExpiredStream",
+        "InvalidCursor",
+        "InvalidEvent",
+        "InvalidName",
+        "InvalidStoreURL",
+        "ItemRefused",
+        "MissingDependency",
+        "NotASource",
+        "NotRunning",
+        "Overflow",
+        "ReservedType",
+        "ServerStopping",
+        "SourceCancelled",
+        "SourceError",
+        "StoreAway",
+        "StreamCancelled",
+        "StreamEnded",
+        "StreamError",
+        "StreamExists",
+        "StreamFailed",
+        "StreamLost",
+        "StreamOrphaned",
+        "StreamkitError",
+        "UnknownStore",
+        "UnknownStream",
+        "UnusableFile",
+        "UpstreamContentType",
+        "UpstreamCut",
+        "UpstreamError",
+        "UpstreamFailed",
+        "UpstreamSilent",
+        "UpstreamStatus",
+        "UpstreamTruncated",
+        "UpstreamUnreachable",
+        "UsageError",
+    },
     "streamkit.logs": {"Level", "LogHandler", "LogRecord", "Progress", "ProgressTracker"},
     "streamkit.models": {
         "Answer",
@@ -103,7 +115,11 @@ MODULES = {
         "Error",
         "Finish",
         "FinishReason",
+        "InvalidChunk",
+        "MissingKey",
         "ModelEvent",
+        "ModelFailed",
+        "ModelSilent",
         "PartEnd",
         "Sources",
         "Start",
@@ -111,6 +127,7 @@ MODULES = {
         "Tone",
         "ToolCall",
         "ToolCallDelta",
+        "UnknownProvider",
         "Usage",
         "accumulate",
         "from_event",
@@ -127,7 +144,19 @@ MODULES = {
     "streamkit.sources.echo": {"stream_echo"},
     "streamkit.sources.gemini": {"DEFAULT_MODEL", "stream_gemini"},
     "streamkit.sources.openai": {"DEFAULT_MODEL", "stream_gpt"},
-    "streamkit.sources.process": {"Exit", "only", "option", "stream_process", "stream_shell"},
+    "streamkit.sources.process": {
+        "CommandFailed",
+        "CommandNotFound",
+        "CommandTimeout",
+        "Exit",
+        "OutputTooLarge",
+        "StartFailed",
+        "UnsafeArgument",
+        "only",
+        "option",
+        "stream_process",
+        "stream_shell",
+    },
     "streamkit.sources.relay": {"relayed"},
     "streamkit.sources.upstream": {"Reconnect", "Upstream", "stream_sse"},
     "streamkit.testing": {"FaultyStore", "StoreBroken", "check_store"},
@@ -135,16 +164,11 @@ MODULES = {
 }
 
 
-def names(module: object) -> set[str]:
-    return {
-        name
-        for name, value in vars(module).items()
-        if not name.startswith("_") and not inspect.ismodule(value)
-    }
-
-
 def test_the_package_exports_what_is_listed() -> None:
-    assert names(streamkit) == PUBLIC
+    assert set(streamkit.__all__) == PUBLIC
+    shown = {name for name in dir(streamkit) if not name.startswith("_")}
+    modules = {name for name in shown if inspect.ismodule(getattr(streamkit, name))}
+    assert shown - modules - {"TYPE_CHECKING", "annotations", "import_module", "warn"} == PUBLIC
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -157,9 +181,7 @@ def test_the_import_path_says_which_dependency_you_take(package: str) -> None:
     code = f"import streamkit.{package} as p; print([n for n in vars(p) if n[0] != '_'])"
     printed = run(code)
     expected = (
-        "['chunk_done', 'relay', 'text', 'sse', 'jsonl', 'event_jsonl', 'memory']"
-        if package == "sinks"
-        else "[]"
+        "['chunk_done', 'text', 'sse', 'jsonl', 'event_jsonl']" if package == "sinks" else "[]"
     )
     assert sorted(eval(printed)) == sorted(eval(expected))
 
@@ -169,6 +191,55 @@ def test_every_public_name_says_what_it_does(name: str) -> None:
     value = getattr(streamkit, name)
     documented = value if inspect.isclass(value) or inspect.isroutine(value) else type(value)
     assert inspect.getdoc(documented)
+
+
+@pytest.mark.parametrize("name", sorted(PUBLIC - {"Source"}))
+def test_a_public_name_says_where_it_is_imported_from(name: str) -> None:
+    value = getattr(streamkit, name)
+    if inspect.isclass(value) or inspect.isroutine(value):
+        home = value.__module__
+        assert home in {"streamkit", *MODULES}, home
+        assert getattr(importlib.import_module(home), name) is value
+
+
+@pytest.mark.parametrize("module", ["streamkit.errors", "streamkit.models", "streamkit.logs"])
+def test_names_of_a_module_in_parts_say_that_they_are_of_the_whole(module: str) -> None:
+    face = importlib.import_module(module)
+    for name in MODULES[module]:
+        if inspect.isclass(value := getattr(face, name)) or inspect.isfunction(value):
+            assert value.__module__ == module
+
+
+@pytest.mark.parametrize(
+    "value",
+    [Claim, Event, Head, History, HistoryEvent, Page, Statistics, Status, logs.LogRecord]
+    + [value for value in vars(models).values() if is_dataclass(value)],
+    ids=lambda value: value.__name__,
+)
+def test_the_annotations_of_a_value_can_be_read(value: type) -> None:
+    # As frameworks do that make a schema of it.
+    assert get_type_hints(value)
+
+
+@pytest.mark.parametrize("name", sorted(MODULES["streamkit.errors"] - PUBLIC))
+def test_an_error_that_has_moved_is_found_and_says_where_it_lives(name: str) -> None:
+    with pytest.warns(DeprecationWarning, match=f"import {name} from streamkit.errors"):
+        assert getattr(streamkit, name) is getattr(errors, name)
+
+
+def test_a_name_that_there_is_not_is_refused_as_in_any_module() -> None:
+    with pytest.raises(AttributeError, match="has no attribute 'stream'"):
+        _ = streamkit.stream  # type: ignore[attr-defined]  # on purpose
+
+
+@pytest.mark.parametrize("module", ["streamkit", "streamkit.adapters.starlette"])
+def test_a_stream_within_one_request_loads_no_named_streams_and_no_models(module: str) -> None:
+    loaded = run(
+        f"import sys, {module}, streamkit.sources.process, streamkit.sinks.sse\n"
+        "print(*(name for name in sys.modules if name.startswith('streamkit')))"
+    ).split()
+    folders = {name.split(".")[1] for name in loaded if "." in name}
+    assert not folders & {"_streams", "_following", "_store", "models", "logs", "_upstream"}
 
 
 def run(code: str) -> str:
@@ -215,7 +286,7 @@ def test_a_missing_package_is_named_with_its_extra(
     for name in [*sys.modules, package]:
         if f"{name}.".startswith(f"{package}."):
             monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(streamkit.MissingDependency) as caught:
+    with pytest.raises(errors.MissingDependency) as caught:
         importlib.import_module(module)
     assert isinstance(caught.value, ImportError)
     hint = f"pip install 'streamkit-py[{package}]'"

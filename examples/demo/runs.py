@@ -21,15 +21,8 @@ from anyio.abc import TaskGroup
 
 from examples.demo import jobs
 from examples.demo.log_table import LogTable
-from streamkit import (
-    ExpiredStream,
-    Following,
-    Source,
-    StreamError,
-    Streams,
-    UnknownStream,
-    stream_name,
-)
+from streamkit import Following, Source, StreamError, Streams, stream_name
+from streamkit.errors import ExpiredStream, UnknownStream
 from streamkit.sinks.sqlite import SQLiteStore
 
 NOT_AVAILABLE = "Log not available"

@@ -1,83 +1,125 @@
 """Turn anything that produces output over time into a stream that browsers and services follow.
 
 Sources are in `streamkit.sources`, adapters for the web frameworks in `streamkit.adapters`. Here
-are the core, the formats that need no other package, and the store in memory.
+are the core, the formats that need no other package, the store in memory, and the five classes of
+errors; each single error is in `streamkit.errors`, or beside the source that raises it.
 """
 
-from ._feeding.source import Source as Source
-from ._feeding.source import open_source as open_source
-from ._feeding.source import step as step
-from ._following.following import Following as Following
-from ._following.history import History as History
-from ._following.history import HistoryEvent as HistoryEvent
-from ._following.history import Status as Status
-from ._items.event import Event as Event
-from ._items.format import Encoder as Encoder
-from ._items.format import Format as Format
-from ._items.lines import Line as Line
-from ._items.sse import SSEDecoder as SSEDecoder
-from ._items.sse import encode_sse as encode_sse
-from ._store.contract import Claim as Claim
-from ._store.contract import Head as Head
-from ._store.contract import Page as Page
-from ._store.contract import Store as Store
-from ._store.names import stream_name as stream_name
-from ._streams.stream import Stream as Stream
-from ._streams.streams import Statistics as Statistics
-from ._streams.streams import Streams as Streams
-from .errors._base import CleanupTimeout as CleanupTimeout
-from .errors._base import CommandFailed as CommandFailed
-from .errors._base import CommandNotFound as CommandNotFound
-from .errors._base import CommandTimeout as CommandTimeout
-from .errors._base import EventTooLarge as EventTooLarge
-from .errors._base import InvalidEvent as InvalidEvent
-from .errors._base import ItemRefused as ItemRefused
-from .errors._base import MissingDependency as MissingDependency
-from .errors._base import ModelFailed as ModelFailed
-from .errors._base import NotASource as NotASource
-from .errors._base import OutputTooLarge as OutputTooLarge
-from .errors._base import ReservedType as ReservedType
-from .errors._base import ServerStopping as ServerStopping
-from .errors._base import SourceCancelled as SourceCancelled
-from .errors._base import SourceError as SourceError
-from .errors._base import StartFailed as StartFailed
-from .errors._base import StreamkitError as StreamkitError
-from .errors._base import UnsafeArgument as UnsafeArgument
-from .errors._base import UsageError as UsageError
-from .errors._streams import CursorLost as CursorLost
-from .errors._streams import ExpiredStream as ExpiredStream
-from .errors._streams import InvalidCursor as InvalidCursor
-from .errors._streams import InvalidName as InvalidName
-from .errors._streams import InvalidStoreURL as InvalidStoreURL
-from .errors._streams import NotRunning as NotRunning
-from .errors._streams import Overflow as Overflow
-from .errors._streams import StoreAway as StoreAway
-from .errors._streams import StreamCancelled as StreamCancelled
-from .errors._streams import StreamEnded as StreamEnded
-from .errors._streams import StreamError as StreamError
-from .errors._streams import StreamExists as StreamExists
-from .errors._streams import StreamFailed as StreamFailed
-from .errors._streams import StreamLost as StreamLost
-from .errors._streams import StreamOrphaned as StreamOrphaned
-from .errors._streams import UnknownStore as UnknownStore
-from .errors._streams import UnknownStream as UnknownStream
-from .errors._streams import UnusableFile as UnusableFile
-from .errors._upstream import UpstreamContentType as UpstreamContentType
-from .errors._upstream import UpstreamCut as UpstreamCut
-from .errors._upstream import UpstreamError as UpstreamError
-from .errors._upstream import UpstreamFailed as UpstreamFailed
-from .errors._upstream import UpstreamSilent as UpstreamSilent
-from .errors._upstream import UpstreamStatus as UpstreamStatus
-from .errors._upstream import UpstreamTruncated as UpstreamTruncated
-from .errors._upstream import UpstreamUnreachable as UpstreamUnreachable
-from .models._errors import MissingKey as MissingKey
-from .models._errors import ModelSilent as ModelSilent
-from .models._errors import UnknownProvider as UnknownProvider
-from .sinks.chunk_done import as_chunk_done as as_chunk_done
-from .sinks.event_jsonl import as_event_jsonl as as_event_jsonl
-from .sinks.jsonl import as_jsonl as as_jsonl
-from .sinks.memory import MemoryStore as MemoryStore
-from .sinks.relay import as_relay as as_relay
-from .sinks.sse import as_sse as as_sse
-from .sinks.text import as_bytes as as_bytes
-from .sinks.text import as_text as as_text
+from __future__ import annotations
+
+__all__ = (
+    "Claim",
+    "Encoder",
+    "Event",
+    "Following",
+    "Format",
+    "Head",
+    "History",
+    "HistoryEvent",
+    "Line",
+    "MemoryStore",
+    "Page",
+    "SSEDecoder",
+    "Source",
+    "SourceError",
+    "Statistics",
+    "Status",
+    "Store",
+    "Stream",
+    "StreamError",
+    "StreamkitError",
+    "Streams",
+    "UpstreamError",
+    "UsageError",
+    "as_bytes",
+    "as_chunk_done",
+    "as_event_jsonl",
+    "as_jsonl",
+    "as_relay",
+    "as_sse",
+    "as_text",
+    "encode_sse",
+    "open_source",
+    "step",
+    "stream_name",
+)
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+from warnings import warn
+
+from . import errors as _errors
+from ._feeding.source import Source, open_source
+from ._feeding.step import step
+from ._items.event import Event
+from ._items.format import Encoder, Format
+from ._items.lines import Line
+from ._items.sse import SSEDecoder, encode_sse
+from .errors import SourceError, StreamError, StreamkitError, UpstreamError, UsageError
+from .sinks.chunk_done import as_chunk_done
+from .sinks.event_jsonl import as_event_jsonl
+from .sinks.jsonl import as_jsonl
+from .sinks.sse import as_sse
+from .sinks.text import as_bytes, as_text
+
+if TYPE_CHECKING:
+    from ._following.following import Following
+    from ._following.history import History, HistoryEvent, Status
+    from ._store.contract import Claim, Head, Page, Store
+    from ._store.names import stream_name
+    from ._streams.stream import Stream
+    from ._streams.streams import Statistics, Streams
+    from .sinks.memory import MemoryStore
+    from .sinks.relay import as_relay
+else:
+    # Loaded when first asked for: a stream that lives within its request needs none of it.
+    _LATER = {
+        "Claim": "._store.contract",
+        "Following": "._following.following",
+        "Head": "._store.contract",
+        "History": "._following.history",
+        "HistoryEvent": "._following.history",
+        "MemoryStore": ".sinks.memory",
+        "Page": "._store.contract",
+        "Statistics": "._streams.streams",
+        "Status": "._following.history",
+        "Store": "._store.contract",
+        "Stream": "._streams.stream",
+        "Streams": "._streams.streams",
+        "as_relay": ".sinks.relay",
+        "stream_name": "._store.names",
+    }
+    # Single errors were here before 0.1; until 0.2 they are found, and say where they live.
+    _MOVED = dict.fromkeys(_errors.__all__, ".errors")
+    _MOVED |= dict.fromkeys(
+        (
+            "CommandFailed",
+            "CommandNotFound",
+            "CommandTimeout",
+            "OutputTooLarge",
+            "StartFailed",
+            "UnsafeArgument",
+        ),
+        ".sources.process",
+    )
+    _MOVED |= dict.fromkeys(
+        ("MissingKey", "ModelFailed", "ModelSilent", "UnknownProvider"), ".models"
+    )
+
+    def __getattr__(name: str) -> object:
+        """Find what is loaded later, and what has moved."""
+        if name in _LATER:
+            globals()[name] = value = getattr(import_module(_LATER[name], __name__), name)
+            return value
+        if name in _MOVED:
+            home = f"{__name__}{_MOVED[name]}"
+            warn(f"import {name} from {home}", DeprecationWarning, stacklevel=2)
+            return getattr(import_module(home), name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})
+
+
+for _public in (SSEDecoder, Encoder, Event, Format, Line, encode_sse, open_source, step):
+    _public.__module__ = __name__

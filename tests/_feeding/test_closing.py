@@ -17,10 +17,11 @@ from anyio import (
 )
 from anyio.lowlevel import checkpoint
 
-from streamkit import CleanupTimeout, Encoder, ItemRefused, as_text, step
-from streamkit._feeding import handover as handover_module
+from streamkit import Encoder, as_text, step
+from streamkit._feeding import leaving as leaving_module
+from streamkit._feeding.closing import feeding_now
 from streamkit._feeding.handover import Handover
-from streamkit._feeding.source import feeding_now
+from streamkit.errors import CleanupTimeout, ItemRefused
 
 from ..fakes import (
     Fountain,
@@ -349,7 +350,7 @@ async def test_leaving_while_a_connection_is_being_closed_does_not_interrupt_it(
 async def test_cleanup_that_takes_too_long_is_given_up(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(handover_module, "CLOSE_TIMEOUT", 0.02)
+    monkeypatch.setattr(leaving_module, "CLOSE_TIMEOUT", 0.02)
     source = Cleanup(anyio.sleep_forever)
     await feed_until(source.at_a_wait(), while_the_source_waits)
     assert not source.done

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterat
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from time import monotonic
+from typing import ClassVar
 
 import anyio
 import pytest
@@ -18,9 +19,12 @@ from anyio import (
 )
 from anyio.lowlevel import checkpoint
 
-from streamkit import Encoder, SourceCancelled, as_sse, as_text
-from streamkit._feeding.handover import MAX_TURN, Handover, _the_one
-from streamkit._feeding.source import Batched
+from streamkit import Encoder, as_sse, as_text
+from streamkit._feeding.batched import Batched
+from streamkit._feeding.handover import Handover
+from streamkit._feeding.leaving import _the_one
+from streamkit._loop import MAX_TURN
+from streamkit.errors import SourceCancelled
 
 from ..fakes import Fountain, drain, feed_until, while_the_source_waits
 
@@ -239,10 +243,10 @@ async def test_items_that_send_nothing_are_not_the_end_and_not_counted() -> None
 
 async def test_batches_are_encoded_as_they_are_and_counted_by_item() -> None:
     class InBatches(Batched[str]):
-        async def batches(self) -> AsyncGenerator[list[str], None]:
-            yield ["a", "b"]
-            yield []
-            yield ["c"]
+        left: ClassVar = [["a", "b"], ["c"], []]
+
+        async def read(self) -> list[str]:
+            return self.left.pop(0)
 
         async def __anext__(self) -> str:
             raise AssertionError("it has batches")
@@ -256,8 +260,10 @@ async def test_batches_are_encoded_as_they_are_and_counted_by_item() -> None:
 
 async def test_batches_are_bounded_in_bytes_like_single_items() -> None:
     class InBatches(Batched[str]):
-        async def batches(self) -> AsyncGenerator[list[str], None]:
-            yield ["x" * 40_000] * 10
+        left: ClassVar = [["x" * 40_000] * 10, []]
+
+        async def read(self) -> list[str]:
+            return self.left.pop(0)
 
         async def __anext__(self) -> str:
             raise AssertionError("it has batches")

@@ -15,8 +15,11 @@ from anyio import get_current_task
 from anyio.lowlevel import checkpoint
 from pydantic import BaseModel
 
-from streamkit import Event, NotASource, open_source, step
-from streamkit._feeding.source import Step, check_source, close
+from streamkit import Event, open_source, step
+from streamkit._feeding.closing import close
+from streamkit._feeding.source import check_source
+from streamkit._feeding.step import Step
+from streamkit.errors import NotASource
 
 from ..fakes import Fountain, nested, upper
 

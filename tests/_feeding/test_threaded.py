@@ -11,10 +11,11 @@ import anyio
 import pytest
 from anyio import create_task_group, fail_after, move_on_after, to_thread, wait_all_tasks_blocked
 
-from streamkit import CleanupTimeout, Format, SourceError, as_bytes, as_text, open_source
+from streamkit import Format, SourceError, as_bytes, as_text, open_source
 from streamkit._feeding import threaded as thread_module
 from streamkit._feeding.handover import Handover
 from streamkit._feeding.threaded import MAX_BYTES, MAX_ITEMS, Chunks, Threaded
+from streamkit.errors import CleanupTimeout
 
 
 class Letters:

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from anyio import fail_after, to_thread, wait_all_tasks_blocked
 
-from streamkit import CleanupTimeout, MemoryStore, Stream, Streams
+from streamkit import MemoryStore, Stream, Streams
 from streamkit._feeding import threaded as thread
 from streamkit._feeding.threaded import Threaded
+from streamkit.errors import CleanupTimeout
 
 from .._streams.fakes import data, eventually, last_type, read
 from ..fakes import Fountain

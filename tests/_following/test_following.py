@@ -10,20 +10,24 @@ from anyio.lowlevel import checkpoint
 
 from streamkit import (
     Event,
-    ExpiredStream,
     Following,
     Format,
-    InvalidCursor,
     MemoryStore,
     Store,
-    StreamCancelled,
-    StreamFailed,
     Streams,
-    UnknownStream,
     as_event_jsonl,
     as_sse,
     as_text,
     open_source,
+)
+from streamkit._serving.client import Asked
+from streamkit._serving.place import place_of
+from streamkit.errors import (
+    ExpiredStream,
+    InvalidCursor,
+    StreamCancelled,
+    StreamFailed,
+    UnknownStream,
 )
 from streamkit.testing import FaultyStore
 
@@ -174,9 +178,8 @@ async def test_who_has_seen_all_of_an_ended_stream_is_told_so(streams: Streams) 
     events = await events_of(streams, 3)
     status = await streams.status("a")
     end = events[-1].id.replace(".3", f".{status['tail']}")
-    following = streams.follow("a")
-    nothing = await following.answer(as_sse, last_event_id=end, after=None, keep_alive=None)
-    assert nothing is None
+    asked = Asked(head=False, last_event_id=end, after=None, status=200)
+    assert await place_of(streams.follow("a"), as_sse, asked) is None
     assert await read(streams.follow("a", end)) == []
     assert await read(streams.follow("a", events[-1].id)) == []
 

@@ -10,17 +10,8 @@ from anyio import sleep
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamkit import (
-    ExpiredStream,
-    History,
-    InvalidCursor,
-    InvalidName,
-    MemoryStore,
-    Streams,
-    UnknownStream,
-    as_event_jsonl,
-    stream_name,
-)
+from streamkit import History, MemoryStore, Streams, as_event_jsonl, stream_name
+from streamkit.errors import ExpiredStream, InvalidCursor, InvalidName, UnknownStream
 from streamkit.logs import LogRecord
 
 from .._streams.fakes import body, data, last_type, numbers, read

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from anyio import Event, create_task_group, fail_after
 
-from streamkit import CursorLost, MemoryStore, Store, Streams, as_sse, as_text
 from streamkit import Event as StreamEvent
+from streamkit import MemoryStore, Store, Streams, as_sse, as_text
 from streamkit._following.mirror import MAX_BYTES
+from streamkit.errors import CursorLost
 
 from .._streams.fakes import (
     answered,

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from streamkit import Event, InvalidEvent
+from streamkit import Event
+from streamkit.errors import InvalidEvent
 
 
 def test_an_event_is_a_message_of_nothing_unless_told_otherwise() -> None:

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 
 from streamkit._items import json as _json
 from streamkit._items.json import to_json, to_utf8
-from streamkit.errors._base import ItemRefused
+from streamkit.errors import ItemRefused
 
 Write: TypeAlias = Callable[[object], bytes]
 

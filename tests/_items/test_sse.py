@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from streamkit._items.event import Event, decoded_event
 from streamkit._items.sse import SSEDecoder
-from streamkit.errors._base import EventTooLarge
+from streamkit.errors import EventTooLarge
 
 BOM = b"\xef\xbb\xbf"
 

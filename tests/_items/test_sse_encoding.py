@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from streamkit._items.event import Event, decoded_event
 from streamkit._items.json import to_utf8
 from streamkit._items.sse import SSEDecoder, encode_comment, encode_sse, encode_text
-from streamkit.errors._base import InvalidEvent
+from streamkit.errors import InvalidEvent
 
 from .test_sse import Outcome, cut, cuts, decode, message
 

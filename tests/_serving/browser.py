@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 from anyio import Event, current_time
 
 from streamkit import Format, MemoryStore, Streams, as_sse
+from streamkit._serving.client import Asked, Timing
 from streamkit._serving.write_following import write_following
-from streamkit._serving.write_source import Timing
 
 from .._streams.fakes import eventually
 
@@ -25,6 +25,7 @@ class Browser:
         self.was_cut: Exception | None = None
         self.chunks: list[tuple[float, bytes]] = []
         self.left = Event()
+        self.aborted = False
         self.ended: BaseException | bool | None = None
         self._taking = taking
 
@@ -45,6 +46,9 @@ class Browser:
     async def gone(self) -> None:
         await self.left.wait()
 
+    def abort(self) -> None:
+        self.aborted = True
+
     @property
     def body(self) -> bytes:
         return b"".join(data for _, data in self.chunks)
@@ -64,7 +68,11 @@ class Browser:
         timing = Timing(keep_alive=keep_alive, send_timeout=send_timeout)
         try:
             self.ended = await write_following(
-                self, streams.follow("a"), format, timing, last_event_id=last_event_id, after=None
+                self,
+                streams.follow("a"),
+                format,
+                timing,
+                Asked(head=False, last_event_id=last_event_id, after=None, status=200),
             )
         except Exception as error:
             self.ended = error

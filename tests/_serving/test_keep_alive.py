@@ -18,7 +18,7 @@ from streamkit import (
     MemoryStore,
     as_text,
 )
-from streamkit._serving.write_source import Left
+from streamkit._serving.client import Left
 
 from .._streams.fakes import eventually
 from ..fakes import Fountain, jumping_clock

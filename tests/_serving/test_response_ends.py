@@ -8,13 +8,15 @@ import pytest
 from anyio import CancelScope, Event, create_task_group, fail_after
 from anyio.lowlevel import checkpoint
 
-from streamkit import CursorLost, MemoryStore, StreamCancelled, Streams, as_sse, as_text
 from streamkit import Event as StreamEvent
+from streamkit import MemoryStore, Streams, as_sse, as_text
 from streamkit._following import mirror as tail
-from streamkit._following import mirrors
+from streamkit._following.clock import Clock
 from streamkit._following.mirror import MAX_WRITE
 from streamkit._following.waiting import WaitingRoom
-from streamkit._serving.write_source import Left
+from streamkit._serving.client import Left
+from streamkit._store.listening import Listening
+from streamkit.errors import CursorLost, StreamCancelled
 
 from .._streams.fakes import answered, claim_of, collect, data, eventually, line, read, send_alone
 from ..fakes import Fountain
@@ -172,8 +174,8 @@ async def test_a_reader_learns_of_events_that_came_and_went_between_two_looks() 
 async def test_who_listens_to_bells_stops_when_nobody_follows_and_begins_anew(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(mirrors, "TICK", 0.001)
-    monkeypatch.setattr(mirrors, "LINGER", 0.0)
+    monkeypatch.setattr(Clock, "tick", 0.001)
+    monkeypatch.setattr(Listening, "linger", 0.0)
     store = MemoryStore()
     async with Streams(store, drain=0) as writer, Streams(store, drain=0) as streams:
         stop = Event()
@@ -187,9 +189,9 @@ async def test_who_listens_to_bells_stops_when_nobody_follows_and_begins_anew(
         for _ in range(2):
             reading = aiter(streams.follow("a"))
             assert (await anext(reading)).data == "x"
-            await eventually(lambda: streams._mirrors._listening is not None)
+            await eventually(lambda: streams._listening._scope is not None)
             del reading
-            await eventually(lambda: streams._mirrors._listening is None)
+            await eventually(lambda: streams._listening._scope is None)
         reading = aiter(streams.follow("a"))
         assert (await anext(reading)).data == "x"
         stop.set()

@@ -7,9 +7,9 @@ from anyio import CancelScope, create_task_group, fail_after, sleep_forever
 from anyio.lowlevel import checkpoint
 
 from streamkit import MemoryStore, Streams
-from streamkit._following import mirrors
+from streamkit._following.clock import Clock
 from streamkit._following.waiting import WaitingRoom
-from streamkit._serving.write_source import Left
+from streamkit._serving.client import Left
 
 from .._streams.fakes import eventually, line
 from ..fakes import Fountain
@@ -159,7 +159,7 @@ async def test_a_client_whose_leaving_cannot_be_watched_gets_all_events(
 async def test_a_mistake_of_a_response_ends_no_clock(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(mirrors, "TICK", 0.002)
+    monkeypatch.setattr(Clock, "tick", 0.002)
 
     class Mistaken:
         since: float | None = None

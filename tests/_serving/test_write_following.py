@@ -16,17 +16,9 @@ from anyio import (
     sleep_forever,
 )
 
-from streamkit import (
-    CursorLost,
-    Format,
-    MemoryStore,
-    ServerStopping,
-    StreamCancelled,
-    Streams,
-    as_sse,
-    as_text,
-)
-from streamkit._serving.write_source import Left, Stuck
+from streamkit import Format, MemoryStore, Streams, as_sse, as_text
+from streamkit._serving.client import Left, Stuck
+from streamkit.errors import CursorLost, ServerStopping, StreamCancelled
 
 from .._streams.fakes import eventually, numbers
 from ..fakes import Fountain, jumping_clock

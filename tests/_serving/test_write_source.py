@@ -15,10 +15,12 @@ from anyio import CancelScope, Event, create_task_group, fail_after, wait_all_ta
 from anyio.lowlevel import checkpoint
 from trio.testing import MockClock
 
-from streamkit import Encoder, Format, ItemRefused, as_bytes, as_sse, as_text
+from streamkit import Encoder, Format, as_bytes, as_sse, as_text
 from streamkit._feeding.handover import Handover
 from streamkit._serving import write_source as writing_module
-from streamkit._serving.write_source import Left, Stuck, Timing, write_source
+from streamkit._serving.client import Left, Stuck, Timing
+from streamkit._serving.write_source import write_source
+from streamkit.errors import ItemRefused
 
 from ..fakes import Fountain, jumping_clock
 
@@ -43,6 +45,7 @@ class FakeClient:
         self.reads.set()
         self.breaks_with: BaseException | None = None
         self.shields = False
+        self.aborted = False
         self._sent_more = Event()
 
     async def has_been_sent(self, count: int) -> None:
@@ -74,6 +77,9 @@ class FakeClient:
 
     async def gone(self) -> None:
         await self.left.wait()
+
+    def abort(self) -> None:
+        self.aborted = True
 
     async def _sent(self) -> None:
         self._sent_more.set()

@@ -25,7 +25,7 @@ from streamkit._store.cursor import (
     parse_cursor,
     token_at,
 )
-from streamkit.errors._streams import InvalidCursor
+from streamkit.errors import InvalidCursor
 
 TOKENS = st.text("abcxyz0189", min_size=1, max_size=32)
 

@@ -14,9 +14,10 @@ import anyio
 import pytest
 from anyio import create_task_group, fail_after, move_on_after, to_thread, wait_all_tasks_blocked
 
+from streamkit._loop import call_soon
 from streamkit._store import worker as worker_module
-from streamkit._store.worker import Asked, Worker, call_soon
-from streamkit.errors._base import CleanupTimeout, UsageError
+from streamkit._store.worker import Asked, Worker
+from streamkit.errors import CleanupTimeout, UsageError
 
 NAME = "streamkit-test-worker"
 

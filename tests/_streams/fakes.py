@@ -20,6 +20,8 @@ from anyio.lowlevel import checkpoint
 from streamkit import Event as StreamEvent
 from streamkit import Following, Format, Store, Stream, Streams, as_event_jsonl
 from streamkit._following.follower import FrameFollower
+from streamkit._serving.client import Asked
+from streamkit._serving.place import place_of
 from streamkit._store.contract import Claim, Head, Over
 from streamkit.testing import FaultyStore
 
@@ -70,12 +72,11 @@ def numbers_of(events: list[StreamEvent]) -> list[int]:
 async def answered(
     following: Following, format: Format[Any], *, last_event_id: str = "", after: str = ""
 ) -> FrameFollower:
-    """Return who follows for a response."""
-    follower = await following.answer(
-        format, last_event_id=last_event_id or None, after=after or None, keep_alive=None
-    )
-    assert follower is not None
-    return follower
+    """Return what a response follows with."""
+    asked = Asked(head=False, last_event_id=last_event_id or None, after=after or None, status=200)
+    place = await place_of(following, format, asked)
+    assert place is not None
+    return following.frames(*place, format=format, keep_alive=None)
 
 
 async def rest(follower: FrameFollower) -> bytes:

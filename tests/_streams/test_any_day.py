@@ -9,17 +9,15 @@ import pytest
 from anyio import create_task_group, fail_after, move_on_after, sleep
 from anyio.lowlevel import checkpoint
 
-from streamkit import (
-    Event,
+from streamkit import Event, MemoryStore, Streams
+from streamkit.errors import (
     ExpiredStream,
-    MemoryStore,
     SourceCancelled,
     StoreAway,
     StreamCancelled,
     StreamExists,
     StreamFailed,
     StreamOrphaned,
-    Streams,
     UnknownStream,
 )
 

@@ -10,20 +10,12 @@ from anyio import create_task_group, current_time, fail_after, sleep_forever
 from anyio.lowlevel import checkpoint
 
 from streamkit import Event as StreamEvent
-from streamkit import (
-    ExpiredStream,
-    MemoryStore,
-    StoreAway,
-    StreamCancelled,
-    StreamLost,
-    Streams,
-    as_sse,
-    as_text,
-)
-from streamkit._serving.write_source import Left
+from streamkit import MemoryStore, Streams, as_sse, as_text
+from streamkit._serving.client import Left
 from streamkit._store.contract import Claim, Head, Page
 from streamkit._streams import pump
 from streamkit._streams import pumps as producers
+from streamkit.errors import ExpiredStream, StoreAway, StreamCancelled, StreamLost
 
 from .._serving.browser import Browser
 from ..fakes import Fountain
@@ -125,10 +117,10 @@ async def test_an_error_of_a_driver_is_logged_and_streams_go_on(
         reading = aiter(streams.follow("a"))
         assert (await anext(reading)).data == "x"
         store.broken.add(call)
-        streams._mirrors._ring("a")
+        streams._listening.ring("a")
         if call == "bells":
-            assert streams._mirrors._listening is not None
-            streams._mirrors._listening.cancel()
+            assert streams._listening._scope is not None
+            streams._listening._scope.cancel()
         await eventually(lambda: store.failures.get(call))
         await eventually(lambda: message in caplog.text)
         store.broken.clear()

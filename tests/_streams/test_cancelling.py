@@ -10,7 +10,8 @@ from anyio import create_task_group, current_time, fail_after, sleep
 from anyio.lowlevel import checkpoint
 
 from streamkit import Event as StreamEvent
-from streamkit import Following, MemoryStore, Store, StreamCancelled, Streams, UnknownStream
+from streamkit import Following, MemoryStore, Store, Streams
+from streamkit.errors import StreamCancelled, UnknownStream
 from streamkit.testing import FaultyStore
 
 from ..fakes import Fountain, jumping_clock

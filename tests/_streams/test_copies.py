@@ -10,15 +10,12 @@ from typing import Any
 
 import pytest
 
+from streamkit import Event as StreamEvent
 from streamkit import (
-    CursorLost,
     Format,
-    InvalidEvent,
-    ItemRefused,
     Line,
     MemoryStore,
     Stream,
-    StreamFailed,
     Streams,
     as_event_jsonl,
     as_jsonl,
@@ -26,10 +23,11 @@ from streamkit import (
     as_text,
     step,
 )
-from streamkit import Event as StreamEvent
 from streamkit._items.stored import MAX_EVENT_BYTES
-from streamkit._serving.write_source import Timing, write_source
+from streamkit._serving.client import Timing
+from streamkit._serving.write_source import write_source
 from streamkit._streams.inbox import CUT_MESSAGE
+from streamkit.errors import CursorLost, InvalidEvent, ItemRefused, StreamFailed
 from streamkit.logs import LogRecord
 
 from .._serving.browser import Browser

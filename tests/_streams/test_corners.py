@@ -17,7 +17,7 @@ from anyio import (
 )
 
 from streamkit import Event as StreamEvent
-from streamkit import Line, MemoryStore, Overflow, StoreAway, Stream, Streams
+from streamkit import Line, MemoryStore, Stream, Streams
 from streamkit._feeding.handover import Handover
 from streamkit._following import mirror as tail
 from streamkit._store.contract import Claim, Head, Over
@@ -25,6 +25,7 @@ from streamkit._streams import inbox, pump
 from streamkit._streams import pumps as producers
 from streamkit._streams.orphans import end_orphan
 from streamkit._streams.producer import opened
+from streamkit.errors import Overflow, StoreAway
 
 from ..fakes import Fountain
 from .fakes import claim_of, collect, data, eventually, held, last_type, numbers, read, send_alone
@@ -248,7 +249,7 @@ async def test_a_reader_behind_what_its_tail_has_seen_asks_the_store_again() -> 
                 await wait_all_tasks_blocked()
                 log._events[:] = kept
                 log.head = replace(log.head, tail=3)
-                streams._mirrors._ring("a")
+                streams._listening.ring("a")
                 await eventually(lambda: len(got) == 3)
                 tasks.cancel_scope.cancel()
     assert data(got) == ["1", "2", "3"]

@@ -12,13 +12,8 @@ from anyio import (
 )
 
 from streamkit import Event as StreamEvent
-from streamkit import (
-    MemoryStore,
-    NotRunning,
-    Store,
-    Streams,
-    UnknownStore,
-)
+from streamkit import MemoryStore, Store, Streams
+from streamkit.errors import NotRunning, UnknownStore
 
 from ..fakes import Fountain
 from .fakes import collect, data, eventually, read

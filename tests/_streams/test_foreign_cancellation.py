@@ -12,8 +12,10 @@ from anyio import CancelScope, fail_after, get_cancelled_exc_class, sleep_foreve
 from anyio.lowlevel import checkpoint
 
 from streamkit import Event as StreamEvent
-from streamkit import MemoryStore, Stream, StreamFailed, Streams, as_sse
-from streamkit._serving.write_source import Timing, write_source
+from streamkit import MemoryStore, Stream, Streams, as_sse
+from streamkit._serving.client import Timing
+from streamkit._serving.write_source import write_source
+from streamkit.errors import StreamFailed
 
 from .._serving.browser import Browser
 from ..fakes import Fountain

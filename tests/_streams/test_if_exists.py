@@ -16,7 +16,8 @@ from anyio import (
 )
 
 from streamkit import Event as StreamEvent
-from streamkit import MemoryStore, Store, StreamExists, Streams
+from streamkit import MemoryStore, Store, Streams
+from streamkit.errors import StreamExists
 
 from ..fakes import Fountain, jumping_clock
 from .fakes import at_once, data, eventually, numbers_of, read, slow_to_enter

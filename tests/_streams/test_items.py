@@ -18,11 +18,8 @@ from hypothesis import strategies as st
 from streamkit import (
     Event,
     Format,
-    ItemRefused,
     Line,
     MemoryStore,
-    ReservedType,
-    StreamFailed,
     Streams,
     as_event_jsonl,
     as_jsonl,
@@ -31,6 +28,7 @@ from streamkit import (
 )
 from streamkit._feeding.handover import Handover
 from streamkit._items.stored import stored_event, stored_line
+from streamkit.errors import ItemRefused, ReservedType, StreamFailed
 from streamkit.logs import LogRecord, Progress
 from streamkit.sources.process import Exit
 

@@ -13,17 +13,9 @@ from anyio import fail_after, sleep, sleep_forever
 from anyio.lowlevel import checkpoint
 
 from streamkit import Event as StreamEvent
-from streamkit import (
-    Following,
-    MemoryStore,
-    Overflow,
-    Stream,
-    StreamCancelled,
-    StreamEnded,
-    StreamFailed,
-    Streams,
-)
+from streamkit import Following, MemoryStore, Stream, Streams
 from streamkit._streams import inbox
+from streamkit.errors import Overflow, StreamCancelled, StreamEnded, StreamFailed
 
 from ..fakes import Fountain, jumping_clock
 from .fakes import body, collect, data, eventually, last_type, read

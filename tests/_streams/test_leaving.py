@@ -18,15 +18,8 @@ from anyio import (
 )
 
 from streamkit import Event as StreamEvent
-from streamkit import (
-    MemoryStore,
-    ServerStopping,
-    Store,
-    Stream,
-    StreamCancelled,
-    Streams,
-    as_sse,
-)
+from streamkit import MemoryStore, Store, Stream, Streams, as_sse
+from streamkit.errors import ServerStopping, StreamCancelled
 
 from ..fakes import Fountain, jumping_clock
 from .fakes import answered, collect, data, eventually, held, numbers, read, rest

@@ -16,16 +16,8 @@ from anyio import (
     to_thread,
 )
 
-from streamkit import (
-    MemoryStore,
-    Store,
-    Stream,
-    StreamCancelled,
-    StreamExists,
-    StreamLost,
-    Streams,
-    UnknownStream,
-)
+from streamkit import MemoryStore, Store, Stream, Streams
+from streamkit.errors import StreamCancelled, StreamExists, StreamLost, UnknownStream
 
 from ..fakes import jumping_clock
 from .fakes import at_once, data, eventually, held, last_type, read

@@ -10,9 +10,10 @@ import pytest
 from anyio import Event, create_task_group, fail_after, sleep, to_thread, wait_all_tasks_blocked
 from anyio.lowlevel import checkpoint
 
-from streamkit import MemoryStore, StoreAway, Stream, StreamEnded, StreamFailed, Streams
+from streamkit import MemoryStore, Stream, Streams
 from streamkit._streams.inbox import MAX_ITEMS
 from streamkit._streams.pump import MAX_BATCH_BYTES, MAX_BATCH_EVENTS
+from streamkit.errors import StoreAway, StreamEnded, StreamFailed
 
 from ..fakes import Fountain, jumping_clock
 from .fakes import Retention, at_once, data, eventually, held, last_type, numbers, numbers_of, read

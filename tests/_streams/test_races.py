@@ -8,11 +8,12 @@ import pytest
 from anyio import Event, create_task_group, fail_after, sleep_forever
 
 from streamkit import Event as StreamEvent
-from streamkit import MemoryStore, Stream, StreamCancelled, StreamLost, Streams
+from streamkit import MemoryStore, Stream, Streams
 from streamkit._following import follower
 from streamkit._following import mirror as tail
 from streamkit._store.contract import Page
 from streamkit._streams import pump
+from streamkit.errors import StreamCancelled, StreamLost
 
 from ..fakes import Fountain
 from .fakes import collect, data, eventually, held, last_type, read, send_alone

@@ -9,18 +9,10 @@ from typing import Any
 import pytest
 from anyio import Event, create_task_group, fail_after, move_on_after, sleep, wait_all_tasks_blocked
 
-from streamkit import (
-    CommandNotFound,
-    InvalidName,
-    MemoryStore,
-    NotASource,
-    StreamExists,
-    StreamFailed,
-    Streams,
-    UnknownStream,
-)
 from streamkit import Event as StreamEvent
-from streamkit.sources.process import stream_process
+from streamkit import MemoryStore, Streams
+from streamkit.errors import InvalidName, NotASource, StreamExists, StreamFailed, UnknownStream
+from streamkit.sources.process import CommandNotFound, stream_process
 
 from ..fakes import Fountain, jumping_clock, nested
 from .fakes import collect, data, eventually, last_type, numbers, read, slow_to_enter

@@ -6,7 +6,8 @@ import pytest
 from anyio import create_task_group, current_time, fail_after, sleep
 
 from streamkit import Event as StreamEvent
-from streamkit import MemoryStore, Store, StoreAway, StreamOrphaned, Streams
+from streamkit import MemoryStore, Store, Streams
+from streamkit.errors import StoreAway, StreamOrphaned
 from streamkit.sinks.sqlite import SQLiteStore
 
 from ..fakes import jumping_clock

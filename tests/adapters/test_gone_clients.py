@@ -8,9 +8,10 @@ from aiohttp import web
 from anyio import fail_after
 from starlette.requests import Request
 
-from streamkit import UnknownStream, as_sse
+from streamkit import as_sse
 from streamkit.adapters import aiohttp as adapter
 from streamkit.adapters.starlette import error_response
+from streamkit.errors import UnknownStream
 
 from ..fakes import Fountain
 from .test_aiohttp import connected

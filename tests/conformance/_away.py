@@ -8,8 +8,9 @@ from typing import Any
 
 from anyio import Event
 
-from streamkit import MemoryStore, Page, StoreAway
+from streamkit import MemoryStore, Page
 from streamkit._store.contract import Claim, Head
+from streamkit.errors import StoreAway
 
 
 class Away(MemoryStore):

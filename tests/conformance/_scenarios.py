@@ -17,15 +17,9 @@ from typing import Any
 from anyio import sleep, sleep_forever
 from multidict import CIMultiDict
 
-from streamkit import (
-    EventTooLarge,
-    as_bytes,
-    as_event_jsonl,
-    as_jsonl,
-    as_sse,
-    as_text,
-)
+from streamkit import as_bytes, as_event_jsonl, as_jsonl, as_sse, as_text
 from streamkit._items.format import Format
+from streamkit.errors import EventTooLarge
 
 from ._run import Run, where
 

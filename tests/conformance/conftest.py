@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 import uvloop
 
-from streamkit._following import mirrors as _mirrors
+from streamkit._following.clock import Clock
 
 from ._away import Away
 from ._client import Server, eventually, open_files
@@ -41,7 +41,7 @@ def running(request: pytest.FixtureRequest) -> Iterator[tuple[Variant, int, Log,
     try:
         with pytest.MonkeyPatch.context() as patch:
             # What the clock of all followers does once a second need not be waited for so long.
-            patch.setattr(_mirrors, "TICK", 0.02)
+            patch.setattr(Clock, "tick", 0.02)
             with variant.run(loop) as port:
                 loop.wait_until_running()
                 yield variant, port, log, loop

@@ -12,7 +12,8 @@ import pytest
 
 from examples.demo import jobs
 from examples.demo.runs import NOT_AVAILABLE, Runs
-from streamkit import Event, Following, StreamError, StreamExists, stream_name
+from streamkit import Event, Following, StreamError, stream_name
+from streamkit.errors import StreamExists
 
 
 @pytest.fixture

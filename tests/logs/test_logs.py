@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from streamkit import Event, Line, as_jsonl, as_sse, as_text
-from streamkit.errors._streams import Overflow, StreamEnded, StreamLost
+from streamkit.errors import Overflow, StreamEnded, StreamLost
 from streamkit.logs import Level, LogHandler, LogRecord, _timestamp
 
 WHEN = "2026-11-20T15:30:00.123Z"

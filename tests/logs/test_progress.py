@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from streamkit import Event, as_jsonl, as_sse, as_text
-from streamkit.errors._streams import Overflow, StreamEnded, StreamLost
+from streamkit.errors import Overflow, StreamEnded, StreamLost
 from streamkit.logs import Progress, ProgressTracker
 
 

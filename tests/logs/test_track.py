@@ -10,12 +10,12 @@ import pytest
 from anyio import CancelScope, create_task_group, get_current_task
 from anyio.lowlevel import checkpoint
 
+from streamkit import _loop as loop_module
 from streamkit import as_text, open_source, step
+from streamkit._feeding.closing import Feeding, feeding_now
 from streamkit._feeding.handover import Handover
-from streamkit._feeding.source import Feeding, feeding_now
-from streamkit.errors._streams import StreamEnded
+from streamkit.errors import StreamEnded
 from streamkit.logs import Progress, ProgressTracker
-from streamkit.logs import _track as track_module
 
 from ..fakes import Fountain, before_the_first, drain, feed_until, while_the_source_waits
 from .test_progress import Watched
@@ -220,7 +220,7 @@ async def test_the_loop_goes_on_when_its_stream_has_ended(loop: Loop) -> None:
 
 
 async def test_synchronous_items_give_way_to_other_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(track_module, "MAX_TURN", 0)
+    monkeypatch.setattr(loop_module, "MAX_TURN", 0)
     order: list[str] = []
     async with create_task_group() as tasks:
         tasks.start_soon(async_for, Watched().track("abcdef"), order.append)

@@ -9,10 +9,10 @@ import pytest
 from anyio import create_task_group
 from anyio.lowlevel import checkpoint
 
-from streamkit import Format, StreamFailed, Streams, as_jsonl, as_sse, as_text
+from streamkit import Format, Streams, as_jsonl, as_sse, as_text
 from streamkit._feeding.handover import Handover
-from streamkit.errors._base import ModelFailed
-from streamkit.models import Error, Finish, ModelEvent, Text, accumulate, from_event
+from streamkit.errors import StreamFailed
+from streamkit.models import Error, Finish, ModelEvent, ModelFailed, Text, accumulate, from_event
 from streamkit.models._wires.chat import ChatWire
 from streamkit.models._wires.gemini import GeminiWire
 from streamkit.models._wires.responses import ResponsesWire

@@ -11,7 +11,7 @@ KEY = "sk-abcdefgh"
 
 
 @pytest.mark.parametrize(
-    ("said", "public_words"),
+    ("said", "told"),
     [
         pytest.param(f"bad key {KEY}, sorry", "bad key …, sorry", id="whole"),
         pytest.param("bad key sk-abcd", "bad key …", id="cut within it"),

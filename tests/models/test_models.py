@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamkit import Event, InvalidEvent, SSEDecoder, as_event_jsonl, as_jsonl, as_sse, as_text
+from streamkit import Event, SSEDecoder, as_event_jsonl, as_jsonl, as_sse, as_text
 from streamkit._items.event import RESERVED_TYPES
 from streamkit._items.format import Format
 from streamkit._items.stored import stored_event, stored_line
-from streamkit.errors._base import ModelFailed, public_words
+from streamkit.errors import InvalidEvent
+from streamkit.errors._base import public_words
 from streamkit.logs import LogRecord
 from streamkit.models import (
     Citation,
@@ -24,6 +25,7 @@ from streamkit.models import (
     Finish,
     FinishReason,
     ModelEvent,
+    ModelFailed,
     PartEnd,
     Sources,
     Start,

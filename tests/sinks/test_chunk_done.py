@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from streamkit import Event, ItemRefused, Line, ReservedType, StreamCancelled, Streams
-from streamkit.errors._base import ServerStopping
+from streamkit import Event, Line, Streams
+from streamkit.errors import ItemRefused, ReservedType, ServerStopping, StreamCancelled
 from streamkit.models import Data, Error, Finish, Start, Text, ToolCall, Usage
 from streamkit.sinks.chunk_done import as_chunk_done
 

@@ -14,19 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from streamkit import (
-    Encoder,
-    Event,
-    Format,
-    ItemRefused,
-    ReservedType,
-    SSEDecoder,
-    as_bytes,
-    as_jsonl,
-    as_sse,
-    as_text,
-)
+from streamkit import Encoder, Event, Format, SSEDecoder, as_bytes, as_jsonl, as_sse, as_text
 from streamkit._items.event import RESERVED_TYPES, Typed
+from streamkit.errors import ItemRefused, ReservedType
 
 
 @dataclass

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from streamkit import Event, ItemRefused, ReservedType, SSEDecoder, Streams, open_source
-from streamkit.errors._upstream import UpstreamFailed
+from streamkit import Event, SSEDecoder, Streams, open_source
+from streamkit.errors import ItemRefused, ReservedType, UpstreamFailed
 from streamkit.models import Citation, Finish, ModelEvent, Sources, Start, Text, Usage
 from streamkit.sinks.relay import as_relay
 from streamkit.sources.relay import relayed

@@ -61,13 +61,13 @@ class Account:
     def expired(self) -> bool:
         return self.state != "open" and self.keep == 0
 
-    def public_words(self) -> tuple[object, ...]:
+    def told(self) -> tuple[object, ...]:
         claim, tail = self.claim, len(self.events)
         claims = tuple(self.claims[-8:])
         return claim.life, claim.epoch, claims, self.first, tail, self.state, self.cancel
 
 
-def public_words(head: Head | None) -> tuple[object, ...] | None:
+def told(head: Head | None) -> tuple[object, ...] | None:
     if head is None:
         return None
     assert (head.ended is None) == (head.state == "open")
@@ -118,7 +118,7 @@ class Machine(RuleBasedStateMachine):
                 account.claims.append((claim.token, len(account.events) + 1))
         for _ in range(times):
             head = self.call(lambda: self.store.claim(claim, over))
-            assert public_words(head) == self.account_of(name)
+            assert told(head) == self.account_of(name)
 
     @rule(
         name=NAMES,
@@ -165,7 +165,7 @@ class Machine(RuleBasedStateMachine):
             head = self.call(
                 lambda: self.store.append(claim, expected, events, close=close, forget=forget)
             )
-            assert public_words(head) == self.account_of(name)
+            assert told(head) == self.account_of(name)
 
     @rule(name=NAMES, after=NUMBERS, limit=st.integers(0, 5))
     def read(self, name: str, after: int, limit: int) -> None:
@@ -174,7 +174,7 @@ class Machine(RuleBasedStateMachine):
             assert name not in self.accounts
             return
         account = self.accounts[name]
-        assert public_words(page.head) == account.public_words()
+        assert told(page.head) == account.told()
         kept = [
             event
             for number, event in enumerate(account.events, 1)
@@ -189,7 +189,7 @@ class Machine(RuleBasedStateMachine):
             account.cancel = reason
         for _ in range(times):
             head = self.call(lambda: self.store.cancel(name, reason))
-            assert public_words(head) == self.account_of(name)
+            assert told(head) == self.account_of(name)
 
     @rule(name=NAMES)
     def delete(self, name: str) -> None:
@@ -201,16 +201,16 @@ class Machine(RuleBasedStateMachine):
         found = self.call(lambda: self.store.names(prefix, after, limit))
         names = sorted(n for n in self.accounts if n.startswith(prefix) and n > after)
         expected = [(name, self.account_of(name)) for name in names[:limit]]
-        assert [(name, public_words(head)) for name, head in found] == expected
+        assert [(name, told(head)) for name, head in found] == expected
 
     @rule(times=TWICE)
     def sweep(self, times: int) -> None:
         self.accounts = {name: it for name, it in self.accounts.items() if not it.expired}
-        lapsed = {name: it.public_words() for name, it in self.accounts.items() if it.lapsed}
+        lapsed = {name: it.told() for name, it in self.accounts.items() if it.lapsed}
         for _ in range(times):
             found = self.call(self.store.sweep)
             assert len(found) == len(lapsed)
-            assert {name: public_words(head) for name, head in found} == lapsed
+            assert {name: told(head) for name, head in found} == lapsed
 
     @invariant()
     def all_streams_are_listed(self) -> None:
@@ -218,7 +218,7 @@ class Machine(RuleBasedStateMachine):
         assert [name for name, _ in found] == sorted(self.accounts)
 
     def account_of(self, name: str) -> tuple[object, ...] | None:
-        return self.accounts[name].public_words() if name in self.accounts else None
+        return self.accounts[name].told() if name in self.accounts else None
 
     def call(self, ask: Callable[[], Awaitable[T]]) -> T:
         return self.portal.call(ask)

@@ -19,8 +19,7 @@ import pytest
 from anyio import fail_after
 from google import genai
 
-from streamkit.errors._base import ModelFailed
-from streamkit.models import ModelEvent
+from streamkit.models import ModelEvent, ModelFailed
 from streamkit.models._source import ModelSource
 from streamkit.sources.gemini import stream_gemini
 from streamkit.sources.openai import stream_gpt

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from streamkit import open_source
-from streamkit.errors._base import ModelFailed
-from streamkit.models import accumulate
+from streamkit.models import ModelFailed, accumulate
 from streamkit.sources.gemini import stream_gemini
 
 from ._model_server import SAYINGS, outcome

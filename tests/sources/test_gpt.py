@@ -17,10 +17,10 @@ import openai
 import pytest
 from anyio import create_task_group, move_on_after, sleep
 
-from streamkit import MissingDependency, as_sse
+from streamkit import as_sse
 from streamkit._feeding.handover import Handover
-from streamkit.errors._base import ModelFailed
-from streamkit.models import Data, Error, Finish, PartEnd, accumulate
+from streamkit.errors import MissingDependency
+from streamkit.models import Data, Error, Finish, ModelFailed, PartEnd, accumulate
 from streamkit.models._errors import MissingKey
 from streamkit.models._source import ModelSource
 from streamkit.sources import openai as source_module

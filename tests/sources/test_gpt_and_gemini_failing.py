@@ -10,8 +10,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from streamkit.errors._base import ModelFailed
-from streamkit.models import Error, Finish, ModelEvent, Start
+from streamkit.models import Error, Finish, ModelEvent, ModelFailed, Start
 from streamkit.sources.gemini import stream_gemini
 from streamkit.sources.openai import stream_gpt
 

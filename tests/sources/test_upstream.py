@@ -9,14 +9,14 @@ import httpx2
 import pytest
 from anyio import create_task_group
 
-from streamkit import Event, EventTooLarge, as_sse
-from streamkit.errors._upstream import UpstreamFailed, UpstreamTruncated
+from streamkit import Event, as_sse
+from streamkit.errors import EventTooLarge, UpstreamFailed, UpstreamTruncated
 from streamkit.sources.upstream import stream_sse
 
 from ._upstream_server import CLIENTS, END, client_of, numbered, says, serving, waits
 
 
-async def public_words(source: Any) -> list[tuple[str, object]]:
+async def told(source: Any) -> list[tuple[str, object]]:
     return [(event.type, event.data) async for event in source]
 
 
@@ -36,7 +36,7 @@ async def test_events_come_as_they_are_and_the_end_ends_it(package: Any) -> None
 async def test_any_cut_of_the_bytes_makes_the_same_events() -> None:
     data = "data: é\r\ndata: \u2028\r\n\r\n: ping\r\n\r\nevent: x\rdata: y\r\r".encode() + END
     async with serving(says(*(bytes([byte]) for byte in data))) as server:
-        assert await public_words(stream_sse(server.url)) == [("message", "é\n\u2028"), ("x", "y")]
+        assert await told(stream_sse(server.url)) == [("message", "é\n\u2028"), ("x", "y")]
 
 
 ENDS = [
@@ -52,16 +52,16 @@ async def test_what_comes_after_the_end_is_not_read(
 ) -> None:
     script = waits(b"data: a\n\n" + end + b"data: b\n\n")
     async with serving(script) as server:
-        assert await public_words(stream_sse(server.url)) == [("message", "a"), *last]
+        assert await told(stream_sse(server.url)) == [("message", "a"), *last]
 
 
 async def test_ends_have_the_names_that_one_gives() -> None:
     async with serving(waits(b"event: done\ndata: 1\n\nevent: bye\ndata: 2\n\n")) as server:
         source = stream_sse(server.url, terminal=("bye",))
-        assert await public_words(source) == [("done", "1"), ("bye", "2")]
+        assert await told(source) == [("done", "1"), ("bye", "2")]
     async with serving(waits(b'data: {"done": false}\n\ndata: {"done": true}\n\n')) as server:
         source = stream_sse(server.url, terminal=lambda event: "true" in str(event.data))
-        assert len(await public_words(source)) == 2
+        assert len(await told(source)) == 2
     with pytest.raises(TypeError, match="collection"):
         stream_sse("http://localhost", terminal="bye")
 
@@ -74,7 +74,7 @@ async def test_bytes_that_end_without_a_terminal_event_are_an_error_unless_that_
             await anext(source)
         with pytest.raises(StopAsyncIteration):
             await anext(source)
-        assert await public_words(stream_sse(server.url, require_terminal=False)) == [
+        assert await told(stream_sse(server.url, require_terminal=False)) == [
             ("message", "a")
         ]
 
@@ -111,7 +111,7 @@ async def test_a_gap_that_the_upstream_tells_of_is_passed_on() -> None:
 @pytest.mark.parametrize("extra", [{"json": {"q": "ü"}}, {"content": '{"q":"ü"}'.encode()}])
 async def test_a_body_is_posted(extra: dict[str, Any]) -> None:
     async with serving(says(END)) as server:
-        assert await public_words(stream_sse(server.url, headers={"X-Key": "k"}, **extra)) == []
+        assert await told(stream_sse(server.url, headers={"X-Key": "k"}, **extra)) == []
         (asked,) = server.exchanges
         assert (asked.method, asked.body) == ("POST", '{"q":"ü"}'.encode())
         assert asked.headers["x-key"] == "k"
@@ -124,8 +124,8 @@ async def test_a_body_is_posted(extra: dict[str, Any]) -> None:
 async def test_a_request_of_the_client_may_be_given(package: Any) -> None:
     async with serving(says(END), says(END)) as server, client_of(package) as client:
         made = client.build_request("PUT", server.url, json={"a": 1}, headers={"Accept": "x/y"})
-        assert await public_words(stream_sse(made, client=client)) == []
-        assert await public_words(stream_sse(package.URL(server.url), client=client)) == []
+        assert await told(stream_sse(made, client=client)) == []
+        assert await told(stream_sse(package.URL(server.url), client=client)) == []
         put, get = server.exchanges
         assert (put.method, put.body.replace(b" ", b"")) == ("PUT", b'{"a":1}')
         assert put.headers["content-type"] == "application/json"
@@ -156,7 +156,7 @@ def test_a_mistake_of_the_caller_is_told_at_once(
 async def test_there_need_not_be_a_timeout() -> None:
     async with serving(says(numbered(1) + END)) as server:
         source = stream_sse(server.url, first_timeout=None, idle_timeout=None)
-        assert await public_words(source) == [("message", "1")]
+        assert await told(source) == [("message", "1")]
 
 
 async def test_an_event_that_is_too_large_is_an_error_after_those_before_it() -> None:
@@ -175,7 +175,7 @@ async def test_many_events_at_once_are_batches_and_single_events_too() -> None:
         batches = [batch async for batch in stream_sse(server.url).batches()]
         assert sum(map(len, batches)) == 5000
         assert len(batches) < 100
-        assert len(await public_words(stream_sse(server.url))) == 5000
+        assert len(await told(stream_sse(server.url))) == 5000
 
 
 async def test_two_read_at_the_same_time() -> None:
@@ -183,7 +183,7 @@ async def test_two_read_at_the_same_time() -> None:
         results: list[list[tuple[str, object]]] = []
 
         async def read() -> None:
-            results.append(await public_words(stream_sse(server.url)))
+            results.append(await told(stream_sse(server.url)))
 
         async with create_task_group() as tasks:
             tasks.start_soon(read)

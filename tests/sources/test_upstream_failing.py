@@ -9,7 +9,7 @@ import pytest
 
 from streamkit import Event
 from streamkit._upstream.request import MAX_BODY
-from streamkit.errors._upstream import (
+from streamkit.errors import (
     UpstreamContentType,
     UpstreamError,
     UpstreamStatus,

@@ -11,9 +11,10 @@ from anyio import CancelScope, create_task_group, current_time, fail_after, wait
 from anyio.lowlevel import checkpoint
 
 from streamkit import as_sse, open_source
+from streamkit._feeding.closing import Feeding, feeding_now
 from streamkit._feeding.handover import Handover
-from streamkit._feeding.source import Feeding, feeding_now, step
-from streamkit.errors._upstream import UpstreamCut, UpstreamSilent
+from streamkit._feeding.step import step
+from streamkit.errors import UpstreamCut, UpstreamSilent
 from streamkit.sources.upstream import stream_sse
 
 from ._upstream_server import (

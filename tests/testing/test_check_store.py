@@ -14,7 +14,7 @@ from anyio.lowlevel import checkpoint
 
 from streamkit._store.contract import Claim, Head, Over, Page, Store
 from streamkit._store.lifecycle import Ended
-from streamkit.errors._base import StreamkitError
+from streamkit.errors import StreamkitError
 from streamkit.sinks.memory import MemoryStore
 from streamkit.testing import StoreBroken, check_store
 from streamkit.testing import _rules as rules

@@ -11,7 +11,7 @@ import pytest
 from anyio import create_task_group, fail_after, wait_all_tasks_blocked
 
 from streamkit._store.contract import Head, Store
-from streamkit.errors._streams import StoreAway
+from streamkit.errors import StoreAway
 from streamkit.sinks.memory import MemoryStore
 from streamkit.testing import FaultyStore, StoreBroken, check_store
 from streamkit.testing import _rules as rules

@@ -10,7 +10,7 @@ from typing import assert_type
 import pytest
 
 from streamkit import Encoder, Format, Source, as_bytes, as_sse, as_text, open_source, step
-from streamkit._feeding.source import Step
+from streamkit._feeding.step import Step
 from streamkit.adapters.starlette import StreamResponse
 from streamkit.sources.tick import stream_every
 

@@ -9,50 +9,29 @@ from __future__ import annotations
 
 __all__ = ("Handover",)
 
-import logging
-from collections.abc import (
-    AsyncGenerator,
-    AsyncIterator,
-    Callable,
-    Coroutine,
-    Generator,
-    Sequence,
-)
-from math import inf
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from time import monotonic
-from types import coroutine
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from anyio import CancelScope, Event, current_time, get_cancelled_exc_class
-from anyio.lowlevel import checkpoint
+from anyio import Event
 
 from .._items.format import Encoder
-from ..errors._base import CleanupTimeout, SourceCancelled
-from .source import Batched, Feeding, Source, close, enter_source, feeding_now
-from .threaded import Threaded
+from .._loop import Turn
+from .batched import Batched
+from .closing import Feeding, close
+from .leaving import Leaving
+from .source import Source, enter_source
 
 T = TypeVar("T")
-
-logger = logging.getLogger("streamkit")
 
 # What a client that stops reading can hold here: about 650 events of 100 bytes. The buffers of
 # servers and sockets are of the same order; a larger batch would only wait there.
 MAX_BYTES = 1 << 16
 MAX_ITEMS = 1000
 
-# A source that never waits gives way to the other requests this often. Above the interpreter's
-# switch interval of 5 ms: with the same value, threads that wait for their turn starve.
-MAX_TURN = 0.007
-
-# For all of a source's cleanup together, when its reader has left.
-CLOSE_TIMEOUT = 5.0
-
 
 class Handover:
     """What one task made and another has not yet taken; bounded in bytes, items and time."""
-
-    _guard: CancelScope
-    """Around the source while it is fed; once it is shielded, nobody interrupts the cleanup."""
 
     def __init__(self, *, max_bytes: int = MAX_BYTES, max_items: int = MAX_ITEMS) -> None:
         """Make an empty one; call this inside the event loop."""
@@ -64,49 +43,21 @@ class Handover:
         """Whether it was entered."""
         self.ended = False
         """Whether the source has ended or failed, and was closed."""
-        self.left = False
-        """Whether `leave()` was called: what comes after that is not the end."""
         self.stopped = False
         """Whether `stop()` was called."""
         self._max_bytes = max_bytes
         self._max_items = max_items
         self._ready: list[bytes] = []
-        self._feeding: Feeding | None = None
-        self._error: BaseException | None = None
+        self._leaving = Leaving()
         self._wake: Event | None = None
         self._room: Event | None = None
-        # Shielded: whoever cancels the tasks of a response must not reach the source except
-        # through `leave()`, which cancels once and then lets its cleanup run.
-        self._scope = CancelScope(shield=True)
 
     async def feed(self, source: Source[T], encoder: Encoder[T]) -> None:
         """Open, iterate and close the source in this task; its outcome goes to the taker."""
-        # Somebody may throw a cancellation into the source that is not ours: without this
-        # default the taker would take it for the end.
-        error: BaseException | None = SourceCancelled()
         try:
-            with self._scope, CancelScope() as self._guard:
-                if self.left:
-                    _shield(self._guard)
-                    await close(source)
-                else:
-                    await _cancelled_once(self._iterate(source, encoder), self._guard, self._scope)
-            if self._guard.cancel_called:  # which only its deadline does
-                error = CleanupTimeout(CLOSE_TIMEOUT)
-            elif not self.left:
-                error = None
-        except (get_cancelled_exc_class(), SystemExit):
-            pass  # of somebody else: we cancel by `leave`, and a source does not end the process
-        except (Exception, BaseExceptionGroup) as raised:  # noqa: BLE001 - the taker raises it
-            error = _the_one(raised)
-            if _is_of_others(error):
-                error = SourceCancelled()
-                error.__cause__ = raised
+            await self._leaving.run(lambda feeding: self._iterate(source, encoder, feeding))
         finally:
-            failed = isinstance(error, Exception) and not isinstance(error, SourceCancelled)
-            if self.left and failed:
-                logger.error("a source failed while it was closed", exc_info=error)
-            self._error, self.ended = error, True
+            self.ended = True
             self.opened.set()
             self._notify()
 
@@ -116,19 +67,24 @@ class Handover:
         After the items comes the error of the source, if it failed. Cancelling a call loses
         nothing.
         """
+        pieces = await self.take_pieces()
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    async def take_pieces(self) -> list[bytes]:
+        """Return what `take` returns, piece by piece; nothing is the end."""
         ready = self._ready
         if not ready and not self.ended and not self.stopped:
             self._wake = Event()
             await self._wake.wait()
         self.count += len(ready)
-        batch = ready[0] if len(ready) == 1 else b"".join(ready)
+        pieces = ready[:]
         ready.clear()
         if self._room is not None:
             self._room.set()
             self._room = None
-        if not batch and self._error is not None:
-            raise self._error
-        return batch
+        if not pieces and self.ended and self._leaving.error is not None:
+            raise self._leaving.error
+        return pieces
 
     @property
     def waiting(self) -> int:
@@ -140,32 +96,34 @@ class Handover:
         """Tell whether the source waits for room."""
         return self._room is not None
 
+    @property
+    def left(self) -> bool:
+        """Tell whether `leave()` was called: what comes after that is not the end."""
+        return self._leaving.left
+
     def leave(self) -> None:
         """Say that nobody takes any more: the source is cancelled once, then closed."""
-        self.left = True
-        if self._feeding is not None:
-            self._feeding.left = True
-        self._scope.cancel()
+        self._leaving.leave()
 
     def stop(self) -> None:
         """Have `take()` return b"" once nothing is ready, though the source has not ended."""
         self.stopped = True
         self._notify()
 
-    async def _iterate(self, source: Source[T], encoder: Encoder[T]) -> None:
-        feeding = self._feeding = Feeding()
-        feeding_now.set(feeding)
+    async def _iterate(self, source: Source[T], encoder: Encoder[T], feeding: Feeding) -> None:
+        if self.left:
+            await close(source)
+            return
         async with enter_source(source, feeding) as things:
             if isinstance(things, Batched):
                 await things.open()
             self.iterated = True
             self.opened.set()
-            if isinstance(things, Threaded):
-                await self._gather(_one_by_one(things.encoded(encoder.one)), bytes)
-            elif isinstance(things, Batched):
-                await self._gather(self._encoded(things.batches(), encoder), bytes)
+            items = aiter(things)
+            if isinstance(items, Batched):
+                await self._gather(self._pieces(items.encoded(encoder)), bytes)
             else:
-                await self._gather(aiter(things), encoder.one)
+                await self._gather(items, encoder.one)
 
     async def _gather(self, things: AsyncIterator[T], encode: Callable[[T], bytes]) -> None:
         """Encode in this task, so that bytes bound the buffer and a refused item ends the stream.
@@ -174,7 +132,7 @@ class Handover:
         batch is not asked per item.
         """
         ready, max_bytes, max_items = self._ready, self._max_bytes, self._max_items
-        size, turn = 0, 0.0  # the first item gives way at once, so that it is sent at once
+        size, turn = 0, Turn()
         try:
             async for thing in things:
                 if chunk := encode(thing):
@@ -191,26 +149,25 @@ class Handover:
                         await room.wait()
                 # A tenth of an item's price. Asked less often, a few slow items in a row would
                 # hold everybody else.
-                if monotonic() >= turn:
-                    await checkpoint()
-                    turn = monotonic() + MAX_TURN
+                if monotonic() >= turn.until:
+                    await turn.give_way()
                 # The source, or the checkpoint, may have swallowed the one cancellation.
                 if self.left:
                     return
         finally:
-            _shield(self._guard)
+            self._leaving.clean_up()
             await close(things)
 
-    async def _encoded(
-        self, batches: AsyncIterator[Sequence[T]], encoder: Encoder[T]
+    async def _pieces(
+        self, batches: AsyncIterator[tuple[int, Iterable[bytes]]]
     ) -> AsyncGenerator[bytes, None]:
         try:
-            async for batch in batches:
-                chunks = 0
-                for chunk in encoder.batch(batch):
-                    chunks += 1
-                    yield chunk
-                self.count += len(batch) - chunks  # `take()` counts a joined batch as one
+            async for count, pieces in batches:
+                joined = count
+                for piece in pieces:
+                    joined -= 1
+                    yield piece
+                self.count += joined  # `take()` counts a joined batch as one
         finally:
             await close(batches)
 
@@ -218,81 +175,3 @@ class Handover:
         if self._wake is not None:
             self._wake.set()
             self._wake = None
-
-
-async def _one_by_one(batches: AsyncIterator[Sequence[bytes]]) -> AsyncGenerator[bytes, None]:
-    try:
-        async for batch in batches:
-            for chunk in batch:
-                yield chunk
-    finally:
-        await close(batches)
-
-
-@coroutine
-def _cancelled_once(
-    work: Coroutine[Any, Any, None], guard: CancelScope, owner: CancelScope
-) -> Generator[Any, Any, None]:
-    """Deliver the owner's cancellation to `work` once, then shield its cleanup, within a bound.
-
-    Cancel scopes are level-triggered: `finally: await session.close()` would be cut short at its
-    first await. So this steps the coroutine by hand, and when the cancellation arrives it turns
-    on the shield of `guard` before it passes it on. Turning it on later, at the next await, would
-    break trio's own bookkeeping.
-    """
-    cancelled = get_cancelled_exc_class()
-    advance: Callable[[Any], Any] = work.send
-    value: Any = None
-    try:
-        while True:
-            # While the source runs, a cancellation on its way is hidden, and shown only where the
-            # source really waits: trio's checkpoints open scopes of their own, which would eat it.
-            pending = owner.cancel_called and not guard.shield
-            if pending:
-                guard.shield = True
-            try:
-                trap = advance(value)
-            except StopIteration:
-                return
-            if pending and guard.deadline == inf:  # or its cleanup has begun meanwhile
-                guard.shield = False
-            failure: BaseException | None
-            try:
-                value = yield trap
-            except BaseException as raised:  # noqa: BLE001 - asyncio throws it in; it is passed on
-                advance, value, failure = work.throw, raised, raised
-            else:  # trio sends an outcome, which holds it
-                advance, failure = work.send, getattr(value, "error", None)
-            # A timeout inside the source is its own affair: hence `cancel_called`.
-            if isinstance(failure, cancelled) and owner.cancel_called and not guard.shield:
-                _shield(guard)
-    finally:
-        work.close()
-
-
-def _shield(guard: CancelScope) -> None:
-    """From here on the source cleans up: nobody interrupts it any more, for a bounded time.
-
-    Also without a cancellation: one that is on its way would otherwise hit the cleanup.
-    """
-    if guard.deadline == inf:
-        guard.shield, guard.deadline = True, current_time() + CLOSE_TIMEOUT
-
-
-def _is_of_others(error: BaseException) -> bool:
-    """Tell whether it is a group with exits or cancellations of somebody else in it."""
-    if not isinstance(error, BaseExceptionGroup) or isinstance(error, Exception):
-        return False
-    return error.subgroup(KeyboardInterrupt) is None
-
-
-def _the_one(error: BaseException) -> BaseException:
-    """Return the one real error of a group; a source with a task group of its own raises groups."""
-    while isinstance(error, BaseExceptionGroup):
-        real, rest = error.split(Exception)
-        if real is None or len(real.exceptions) != 1:
-            return error
-        if rest is not None and rest.subgroup((KeyboardInterrupt, SystemExit)):
-            return error
-        error = real.exceptions[0]
-    return error

@@ -8,24 +8,18 @@ from __future__ import annotations
 
 __all__ = ("Chunks", "Threaded")
 
-from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 from contextvars import copy_context
 from threading import Condition, Thread
 from typing import Any, BinaryIO, TypeVar
 
-from anyio import (
-    Event,
-    RunFinishedError,
-    current_effective_deadline,
-    current_time,
-    from_thread,
-    move_on_after,
-)
+from anyio import Event
 from anyio.lowlevel import current_token
 
-from ..errors._base import CleanupTimeout, SourceError
+from .._items.format import Encoder
+from .._loop import call_soon, shielded
+from ..errors import CleanupTimeout, SourceError
+from .batched import Batched
 
 T = TypeVar("T")
 
@@ -55,7 +49,7 @@ class Chunks(Iterator[bytes]):
         raise StopIteration
 
 
-class Threaded(AsyncIterator[T]):
+class Threaded(Batched[T]):
     """Iterate a synchronous iterable in a thread of its own.
 
     The whole life of the iterable, its `close()` included, is in that one thread, in a copy of the
@@ -65,6 +59,7 @@ class Threaded(AsyncIterator[T]):
 
     def __init__(self, items: Iterable[T]) -> None:
         """Nothing happens before the first item is asked for."""
+        super().__init__()
         self._items = items
         self._thread: Thread | None = None
         self._room = Condition()
@@ -76,29 +71,22 @@ class Threaded(AsyncIterator[T]):
         self._given_up = False
         self._ended = False
         self._error: Exception | None = None
-        self._taken: deque[T] = deque()
 
-    async def __anext__(self) -> T:
-        """Return the next item."""
-        if not self._taken:
-            self._taken.extend(await self._take())
-        if not self._taken:
-            raise StopAsyncIteration
-        return self._taken.popleft()
-
-    def encoded(self, encode: Callable[[T], bytes]) -> AsyncIterator[list[bytes]]:
-        """Encode each item in the thread, and return an iterator of all that is ready each time.
+    async def encoded(
+        self, encoder: Encoder[T]
+    ) -> AsyncGenerator[tuple[int, Sequence[bytes]], None]:
+        """Encode each item in the thread, and yield all that is ready each time.
 
         In the thread, because it runs ahead: by the time that the loop looks at an item, a
         generator may have filled the same dict or buffer again. And bytes have a size to bound.
         """
-        self._encode = encode
-        return self.batches()
+        self._encode = encoder.one
+        while pieces := await self._ready_now():
+            yield len(pieces), pieces
 
-    async def batches(self) -> AsyncGenerator[list[Any], None]:
-        """Yield all that is ready, each time."""
-        while batch := await self._take():
-            yield batch
+    async def read(self) -> Sequence[T]:
+        """Return all that is ready, after waiting for something."""
+        return await self._ready_now()
 
     async def aclose(self) -> None:
         """Stop the thread after the item it is at, and wait until it has closed the iterable.
@@ -114,9 +102,7 @@ class Threaded(AsyncIterator[T]):
             return
         if self._given_up:
             return
-        left = current_effective_deadline() - current_time()
-        patience = left if 0 < left < CLOSE_TIMEOUT else CLOSE_TIMEOUT
-        with move_on_after(patience, shield=True):
+        with shielded(CLOSE_TIMEOUT):
             while wake := self._wait_for_thread():
                 await wake.wait()
             self._raise_error()
@@ -124,7 +110,7 @@ class Threaded(AsyncIterator[T]):
         self._given_up = True
         raise CleanupTimeout(CLOSE_TIMEOUT)
 
-    async def _take(self) -> list[T]:
+    async def _ready_now(self) -> list[Any]:
         if self._thread is None:
             self._start()
         while True:
@@ -167,7 +153,7 @@ class Threaded(AsyncIterator[T]):
             self._iterate()
         except Exception as raised:  # noqa: BLE001 - it is raised in the task that reads
             error = raised
-        except BaseException as raised:  # noqa: BLE001 - a sys.exit here shall not stop the server
+        except BaseException as raised:  # noqa: BLE001 - a sys.exit here does not stop the server
             error = SourceError("The source failed.")
             error.__cause__ = raised
         with self._room:
@@ -207,9 +193,7 @@ class Threaded(AsyncIterator[T]):
         with self._room:
             wake, self._wake = self._wake, None
         if wake is not None:
-            # When the event loop has ended, so has whoever waited.
-            with suppress(RunFinishedError):
-                from_thread.run_sync(wake.set, token=self._token)
+            call_soon(self._token, wake.set)
 
 
 def _close(items: object) -> None:

@@ -18,14 +18,15 @@ from .._items.format import Format
 from .._items.stored import StoredEvent, make_stored, stored_event
 from .._store.contract import Head
 from .._store.cursor import START, Cursor, format_cursor, is_valid, token_at
-from ..errors._streams import CursorLost, StoreAway
+from .._store.patience import Patience
+from ..errors import CursorLost, StoreAway
 from .mirror import Mirror, ids
 from .mirrors import PAGE, Mirrors
 from .waiting import WaitingRoom
 
 V = TypeVar("V", bytes, list[StoredEvent])
 
-# Before another look at a store that is away, or behind what its producer knows.
+# Before another look at a store that is behind what its producer knows.
 RETRY_PAUSE = 0.2
 
 
@@ -37,6 +38,7 @@ class Follower(ABC, Generic[V]):
         "_left",
         "_lost",
         "_mirror",
+        "_patience",
         "_pings",
         "_seen",
         "_seq",
@@ -76,6 +78,7 @@ class Follower(ABC, Generic[V]):
         )
         self._head = head  # as of the claim under which the last seen event was written
         self._lost = not is_valid(cursor, head)
+        self._patience = Patience()
 
     async def take(self) -> V:
         """Return what comes next, after waiting for it; when that is nothing, `pause` says why.
@@ -194,9 +197,10 @@ class Follower(ABC, Generic[V]):
         mirror, known = self._mirror, self._mirror.head
         try:
             page = await self.mirrors.store.read(mirror.name, self._seq, PAGE)
-        except StoreAway:
-            await sleep(RETRY_PAUSE)
+        except StoreAway as error:
+            await sleep(self._patience.pause(error))
             return None
+        self._patience.over()
         if page is None:
             if mirror.head is known:  # or it was started anew meanwhile
                 mirror.lose()

@@ -1,6 +1,6 @@
 """What `Streams` tells of a stream as plain dicts, ready for JSON: its status, its history."""
 
-from __future__ import annotations
+# Annotations are evaluated here: frameworks read those of public classes, to make schemas of them.
 
 __all__ = ("History", "HistoryEvent", "Status", "history", "status", "statuses")
 
@@ -11,7 +11,7 @@ from .._items.stored import split_line
 from .._store.contract import Head, Page, Store
 from .._store.cursor import START, format_cursor, is_valid, parse_cursor
 from .._store.lifecycle import STEPS, State
-from ..errors._streams import ExpiredStream, UnknownStream
+from ..errors import ExpiredStream, UnknownStream
 from .mirror import ids
 from .mirrors import PAGE
 
@@ -137,3 +137,7 @@ async def _status(store: Store, name: str, head: Head) -> Status:
         "expires": head.expires,
         "error": error,
     }
+
+
+for _public in (History, HistoryEvent, Status):
+    _public.__module__ = "streamkit"

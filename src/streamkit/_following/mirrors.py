@@ -1,4 +1,4 @@
-"""All mirrors of this process: who feeds them, who rings, and the clock that all followers share.
+"""All mirrors of this process, and whoever feeds them.
 
 One task reads each stream that is watched here and not pumped here, so the load on a store is the
 number of streams watched, not of people watching. Bells are hints: each task also looks by itself,
@@ -10,16 +10,18 @@ from __future__ import annotations
 __all__ = ("PAGE", "Mirrors")
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-from anyio import CancelScope, Event, current_time, move_on_after, sleep
+from anyio import CancelScope, Event, move_on_after, sleep
 from anyio.abc import TaskGroup
 
 from .._store.contract import Head, Store
-from .._upstream.reconnect import backoff
-from ..errors._streams import StoreAway
+from .._store.listening import Listening
+from .._store.patience import Patience
+from ..errors import StoreAway
+from .clock import Clock
 from .mirror import Mirror
-from .waiting import OpenResponse
+from .waiting import OpenResponse, WaitingRoom
 
 logger = logging.getLogger("streamkit")
 
@@ -30,12 +32,6 @@ PAGE = 500
 MIN_SAFETY = 1.0
 MAX_SAFETY = 15.0
 
-# The shared clock: keep-alives, stuck clients and absent followers are looked at this often.
-TICK = 1.0
-
-# For so long after the last stream went, bells are still listened to: the next may come.
-LINGER = 5.0
-
 # For a last write to all clients when the application stops.
 FAREWELL = 1.0
 
@@ -43,28 +39,21 @@ FAREWELL = 1.0
 class Mirrors:
     """The mirrors of one `Streams`; it runs its tasks in a group of somebody else."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, listening: Listening, clock: Clock) -> None:
         """`store` is where they are read from."""
         self.store = store
         self.stopping = False
         """Whether followers are to go, and come back elsewhere."""
-        self.on_tick: Callable[[float], None] = lambda _: None
-        """Called by the clock."""
-        self.on_bell: Callable[[str | None], None] = lambda _: None
-        """Called for streams that a pump of this process feeds."""
+        self._listening = listening
         self._tasks: TaskGroup | None = None
         self._mirrors: dict[str, Mirror] = {}
-        self._wanted = Event()
-        self._listening: CancelScope | None = None
-        self._unused_since = 0.0
+        listening.tell(self._rung)
+        clock.look_after(self._rooms)
+        clock.tell(self._look)
 
     def run_in(self, tasks: TaskGroup) -> None:
-        """Start to listen, and the clock."""
-        self._tasks = tasks
-        # Nothing of an earlier run: what it waited for may belong to another event loop.
-        self._mirrors, self._wanted = {}, Event()
-        tasks.start_soon(self._listen)
-        tasks.start_soon(self._tick, tasks)
+        """Begin anew; nothing of an earlier run is left, which may be of another event loop."""
+        self._tasks, self._mirrors = tasks, {}
 
     async def stop(self) -> None:
         """Have all followers go, and give up those clients that do not take it."""
@@ -78,10 +67,13 @@ class Mirrors:
         for response in list(self._responses()):
             response.give_up()
 
-    def _responses(self) -> Iterator[OpenResponse]:
+    def _rooms(self) -> Iterator[WaitingRoom]:
         for mirror in list(self._mirrors.values()):
-            for room in mirror.rooms():
-                yield from room.responses
+            yield from mirror.rooms()
+
+    def _responses(self) -> Iterator[OpenResponse]:
+        for room in self._rooms():
+            yield from room.responses
 
     @property
     def followers(self) -> int:
@@ -126,7 +118,7 @@ class Mirrors:
         if mirror.head is not None and not mirror.gone and not _is_later(head, mirror.head):
             return
         if mirror.fed:
-            self.on_bell(mirror.name)  # its pump has to learn of it
+            self._listening.ring(mirror.name)  # its pump has to learn of it
         else:
             mirror.feed(head, head.tail, [])
             if mirror.followers:
@@ -148,7 +140,7 @@ class Mirrors:
         mirror = self._mirrors.get(name)
         if mirror is None:
             mirror = self._mirrors[name] = Mirror(name)
-            self._wanted.set()
+            self._listening.want()
         return mirror
 
     def _forget_or_read(self, mirror: Mirror) -> None:
@@ -177,17 +169,17 @@ class Mirrors:
 
     async def _read(self, mirror: Mirror, scope: CancelScope) -> None:
         """Feed a mirror from the store until the stream has ended, or nobody follows."""
-        safety, pauses = MIN_SAFETY, backoff()
+        safety, patience = MIN_SAFETY, Patience()
         with scope:
             while True:
                 mirror.bell = Event()
                 known, after = mirror.head, mirror.seq
                 try:
                     page = await self.store.read(mirror.name, after, PAGE)
-                except StoreAway:
-                    await sleep(next(pauses))
+                except StoreAway as error:
+                    await sleep(patience.pause(error))
                     continue
-                pauses = backoff()
+                patience.over()
                 if mirror.head is not known or mirror.seq != after:
                     continue  # it was moved meanwhile, by who has seen another head
                 if page is None:
@@ -210,56 +202,13 @@ class Mirrors:
                     continue
                 safety = min(1.5 * safety, MAX_SAFETY)
 
-    async def _listen(self) -> None:
-        pauses = backoff()
-        while True:
-            await self._wanted.wait()
-            try:
-                with CancelScope() as self._listening:
-                    async with self.store.bells() as bells:
-                        self._ring(None)
-                        async for name in bells:
-                            self._ring(name)
-                            pauses = backoff()
-            except StoreAway as error:
-                logger.warning("nothing is heard of the store: %s", error.why)
-            except Exception:  # bells are hints: without them it takes longer
-                logger.exception("nothing is heard of the store")
-            finally:
-                self._listening = None
-            if self._wanted.is_set():  # or it is over because nobody wants to hear
-                await sleep(next(pauses))
-
-    def _ring(self, name: str | None) -> None:
+    def _rung(self, name: str | None) -> None:
         for mirror in list(self._mirrors.values()) if name is None else [self._mirrors.get(name)]:
             if mirror is not None:
                 mirror.bell.set()
-        self.on_bell(name)
 
-    async def _tick(self, tasks: TaskGroup) -> None:
-        pause = TICK
-        while True:
-            await sleep(pause)
-            pause = TICK
-            now = current_time()
-            for mirror in list(self._mirrors.values()):
-                for room in mirror.rooms():
-                    pause = min(pause, room.period / 4)
-                    try:
-                        room.tick(now, tasks.start_soon)
-                    except Exception:  # a mistake of one response shall not end all streams
-                        logger.exception("a response could not be looked after")
-            self.on_tick(now)
-            self._rest(now)
-
-    def _rest(self, now: float) -> None:
-        """Stop listening when there has been nothing to listen for."""
-        if self._mirrors or not self._wanted.is_set():
-            self._unused_since = now
-        elif now - self._unused_since > LINGER:
-            self._wanted = Event()
-            if self._listening is not None:
-                self._listening.cancel()
+    def _look(self, now: float) -> None:
+        self._listening.rest(now, used=bool(self._mirrors))
 
 
 def _is_later(head: Head, known: Head) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import ClassVar
 
-from ..errors._base import InvalidEvent, ReservedType
+from ..errors import InvalidEvent, ReservedType
 from .json import to_json
 
 # Only the log or an adapter writes these; from a source they are refused.

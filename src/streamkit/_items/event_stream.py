@@ -11,14 +11,12 @@ __all__ = ("EventEncoder", "text_of")
 from abc import abstractmethod
 from typing import Any, cast
 
-from .._following.following import failure_of
-from .._serving.head import END_ID
-from ..errors._base import ItemRefused, ServerStopping
+from ..errors import ItemRefused, ServerStopping
 from .event import Event, Typed, check_source_event
 from .format import Encoder
 from .json import to_json
-from .sse import encode_comment
-from .stored import StoredEvent, stored_event
+from .sse import END_ID, encode_comment
+from .stored import StoredEvent, failure_of, stored_event
 
 
 class EventEncoder(Encoder[object]):

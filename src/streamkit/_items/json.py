@@ -35,7 +35,7 @@ from operator import attrgetter, methodcaller
 from typing import Any
 from uuid import UUID
 
-from ..errors._base import ItemRefused
+from ..errors import ItemRefused
 
 try:
     import orjson

@@ -5,11 +5,17 @@ https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-inte
 
 from __future__ import annotations
 
-__all__ = ("SSEDecoder", "encode_comment", "encode_sse", "encode_text")
+__all__ = ("END_ID", "EVENT_STREAM", "SSEDecoder", "encode_comment", "encode_sse", "encode_text")
 
-from ..errors._base import EventTooLarge, InvalidEvent
+from ..errors import EventTooLarge, InvalidEvent
 from .event import Event, decoded_event
 from .json import to_json, to_utf8
+
+EVENT_STREAM = "text/event-stream"
+
+# The id of the last frame of a request-bound event stream. Without it `EventSource` would run the
+# source again, without end: it reconnects after every end.
+END_ID = "end"
 
 _BOM = b"\xef\xbb\xbf"
 

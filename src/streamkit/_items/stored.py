@@ -7,14 +7,20 @@ Rule: no I/O here.
 
 from __future__ import annotations
 
-__all__ = ("StoredEvent", "last_line", "split_line", "stored_event", "stored_line")
+__all__ = ("StoredEvent", "failure_of", "last_line", "split_line", "stored_event", "stored_line")
 
 from collections.abc import Callable
 from time import time
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
-from ..errors._base import ItemRefused
-from ..errors._streams import CursorLost
+from ..errors import (
+    CursorLost,
+    ItemRefused,
+    StreamCancelled,
+    StreamError,
+    StreamFailed,
+    StreamOrphaned,
+)
 from .event import RESERVED_TYPES, Event, Typed, check_source_event
 from .json import from_json, to_json
 from .lines import Line
@@ -147,6 +153,17 @@ def make_stored(
         text = GAP_TEXT.format(missed=missed) if type == "gap" else ""
     object.__setattr__(event, "text", text)
     return event
+
+
+def failure_of(last: StoredEvent) -> StreamError:
+    """Return the error that a last event other than `end` is for its followers."""
+    facts = cast("dict[str, Any]", last.data)
+    match last.type:
+        case "error":
+            return StreamFailed(facts["code"], facts["message"])
+        case "cancelled":
+            return StreamCancelled(facts["reason"])
+    return StreamOrphaned()
 
 
 def _json_text(_: str, data: object) -> str:

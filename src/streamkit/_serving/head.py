@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 __all__ = (
-    "END_ID",
-    "EVENT_STREAM",
     "GONE_STATUS",
     "error_answer",
     "seen_the_end",
@@ -16,15 +14,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from .._items.format import Format
-from ..errors._base import StreamkitError, public_words
+from .._items.sse import END_ID, EVENT_STREAM
+from ..errors import StreamkitError
+from ..errors._base import public_words
 
 logger = logging.getLogger("streamkit")
-
-EVENT_STREAM = "text/event-stream"
-
-# The id of the last frame of a request-bound event stream. Without it `EventSource` would run the
-# source again, for ever: it reconnects after every end.
-END_ID = "end"
 
 # For a client that left before the first byte. It never arrives; middleware wants to see a start.
 GONE_STATUS = 499

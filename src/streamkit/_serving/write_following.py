@@ -6,21 +6,21 @@ __all__ = ("write_following",)
 
 import logging
 from collections.abc import Awaitable, Iterator
-from contextlib import suppress
 from random import uniform
 from typing import Any
 
-from anyio import CancelScope, Event, create_task_group, move_on_after, sleep_forever
+from anyio import CancelScope, Event, create_task_group, move_on_after
 from anyio.lowlevel import checkpoint
 
 from .._following.follower import FrameFollower
-from .._following.following import Following, failure_of
+from .._following.following import Following
 from .._following.mirror import MAX_WRITE
 from .._following.waiting import JUST_NOW
 from .._items.format import Encoder, Format
-from ..errors._base import ServerStopping
-from ..errors._streams import ExpiredStream, StoreAway
-from .write_source import GONE, Client, Left, Stuck, Timing
+from .._items.stored import failure_of
+from ..errors import ExpiredStream, ServerStopping, StoreAway
+from .client import GONE, Asked, Client, Left, Timing, end, wait_until_gone
+from .place import place_of
 
 logger = logging.getLogger("streamkit")
 
@@ -35,9 +35,7 @@ async def write_following(
     following: Following,
     format: Format[Any],
     timing: Timing,
-    *,
-    last_event_id: str | None,
-    after: str | None,
+    asked: Asked,
 ) -> bool:
     """Send a followed stream to a client, from where it was; False when it has seen all of it.
 
@@ -47,17 +45,17 @@ async def write_following(
     so would make `EventSource` give up for good.
     """
     try:
-        follower = await following.answer(
-            format, last_event_id=last_event_id, after=after, keep_alive=timing.keep_alive
-        )
+        place = await place_of(following, format, asked)
     except StoreAway:
         if not (wish := _come_back(format.encoder())):
             raise
         await _say(client, wish + b"\n", timing.send_timeout)
         return True
-    if follower is not None:
-        await _Answer(client, follower, timing.send_timeout).run()
-    return follower is not None
+    if place is None:
+        return False
+    follower = following.frames(*place, format=format, keep_alive=timing.keep_alive)
+    await _Answer(client, follower, timing.send_timeout).run()
+    return True
 
 
 def _come_back(encoder: Encoder[Any]) -> bytes:
@@ -121,7 +119,13 @@ class _Answer:
         finally:
             room.responses.discard(self)
             self._follower.leave()
-        await self._end()
+        await end(
+            self._client,
+            self.send_timeout,
+            complete=self._complete,
+            stuck=self._stuck,
+            failure=self._error,
+        )
 
     def give_up(self) -> None:
         """Leave a client that takes nothing."""
@@ -181,11 +185,7 @@ class _Answer:
             self._error = error
 
     async def _watch(self) -> None:
-        try:
-            await self._client.gone()
-        except Exception as error:  # noqa: BLE001 - the stream goes on; a write will notice
-            logger.warning("a client's leaving will be noticed late: %r", error)
-            await sleep_forever()
+        await wait_until_gone(self._client)
         self._gone = True
         self._leave()
 
@@ -261,20 +261,6 @@ class _Answer:
         # to a client that has gone waits for nothing.
         if self._gone:
             raise Left
-
-    async def _end(self) -> None:
-        if self._complete:
-            with move_on_after(self.send_timeout), suppress(*GONE):
-                await self._client.finish()
-        elif self._stuck:
-            logger.warning("a client took nothing for %g s and was given up", self.send_timeout)
-            raise Stuck
-        elif self._error is None:
-            raise Left
-        else:
-            with move_on_after(self.send_timeout):
-                await self._client.cut(self._error)
-            raise self._error
 
 
 def _parts(data: bytes) -> Iterator[bytes]:

@@ -1,88 +1,27 @@
-"""`write_source`: the one loop behind every adapter."""
+"""`write_source`: a source to one client, within one request."""
 
 from __future__ import annotations
 
-__all__ = ("GONE", "Client", "Left", "Stuck", "Timing", "write_source")
+__all__ = ("write_source",)
 
 import logging
 from collections.abc import Awaitable
-from contextlib import suppress
-from dataclasses import dataclass
 from math import inf
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
-from anyio import (
-    BrokenResourceError,
-    CancelScope,
-    ClosedResourceError,
-    create_task_group,
-    current_time,
-    move_on_after,
-    sleep_forever,
-)
+from anyio import CancelScope, create_task_group, current_time, move_on_after
 
+from .._feeding.closing import close
 from .._feeding.handover import Handover
-from .._feeding.source import Source, close
+from .._feeding.source import Source
 from .._items.format import Encoder, Format
-from ..errors._base import ServerStopping, public_words
+from ..errors import ServerStopping
+from ..errors._base import public_words
+from .client import GONE, Client, Left, Timing, end, wait_until_gone
 
 T = TypeVar("T")
 
 logger = logging.getLogger("streamkit")
-
-# What a server, or a middleware in between, raises when nobody is there to write to.
-GONE = (OSError, BrokenResourceError, ClosedResourceError)
-
-
-class Client(Protocol):
-    """One HTTP exchange, as an adapter binds it to its framework. An `OSError` means: gone."""
-
-    @property
-    def started(self) -> bool:
-        """Whether the status may have been sent, so that another one is out of the question."""
-        ...
-
-    async def start(self) -> None:
-        """Send the status and the headers."""
-
-    async def write(self, data: bytes) -> None:
-        """Send a part of the body, and wait while the client does not read."""
-
-    async def finish(self) -> None:
-        """Say that the body is complete."""
-
-    async def cut(self, error: Exception) -> None:
-        """End the connection in a way that nobody takes the body for complete."""
-
-    async def gone(self) -> None:
-        """Return when the client has left; it is cancelled otherwise."""
-
-
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """How long a response waits, in seconds: for its first batch, when idle, for the client."""
-
-    first_wait: float = 2.0
-    keep_alive: float | None = 15.0
-    send_timeout: float = 30.0
-
-    def __post_init__(self) -> None:
-        """Refuse what would spin or never send."""
-        # Written so that NaN, which compares with nothing, is refused too.
-        if not self.first_wait >= 0:
-            raise ValueError(f"first_wait is a time of 0 s or more, not {self.first_wait}")
-        if self.keep_alive is not None and not self.keep_alive > 0:
-            raise ValueError(f"keep_alive is a time above 0 s, or None, not {self.keep_alive}")
-        if not self.send_timeout > 0:
-            raise ValueError(f"send_timeout is a time above 0 s, not {self.send_timeout}")
-
-
-class Left(Exception):
-    """The client went before the end."""
-
-
-class Stuck(Left):
-    """The client took nothing for too long and was given up."""
 
 
 async def write_source(
@@ -114,19 +53,14 @@ async def write_source(
         finally:
             writing.hand.leave()
         tasks.cancel_scope.cancel()
-    if writing.complete:
-        with move_on_after(timing.send_timeout), suppress(*GONE):
-            await client.finish()
-    elif failure is not None and not isinstance(failure, Left):
-        if client.started:
-            with move_on_after(timing.send_timeout):
-                await client.cut(failure)
-        raise failure
-    elif writing.gone:
-        raise Left
-    else:
-        logger.warning("a client took nothing for %g s and was given up", timing.send_timeout)
-        raise Stuck
+    left = failure is None or isinstance(failure, Left)
+    await end(
+        client,
+        timing.send_timeout,
+        complete=writing.complete,
+        stuck=left and not writing.gone,
+        failure=None if left else failure,
+    )
 
 
 class _Writing:
@@ -150,11 +84,8 @@ class _Writing:
         its `send`: then only this task notices that the send timeout has passed.
         """
         try:
-            await self.client.gone()
+            await wait_until_gone(self.client)
             self.gone = True
-        except Exception as error:  # noqa: BLE001 - the stream goes on; a write will notice
-            logger.warning("a client's leaving will be noticed late: %r", error)
-            await sleep_forever()
         finally:
             self.hand.leave()
         self.scope.cancel()

@@ -14,7 +14,7 @@ from typing import Self
 from anyio import Event
 from anyio.lowlevel import current_token
 
-from .worker import call_soon
+from .._loop import call_soon
 
 # A listener that is so far behind is told once to look at everything.
 MAX_RUNG = 1000

@@ -9,7 +9,7 @@ of JSON, bytes without a LF. Times and leases are compared on the store's clock 
 means that the store is away, and is a `StoreAway`; everything else is said by the head.
 """
 
-from __future__ import annotations
+# Annotations are evaluated here: frameworks read those of public classes, to make schemas of them.
 
 __all__ = (
     "CLAIMS_KEPT",
@@ -182,3 +182,7 @@ def verdict(claim: Claim, head: Head | None, expected: int) -> int | Lost:
 def new_epoch(over: int = 0) -> int:
     """Return an epoch above another; two that are made at once are very likely to differ."""
     return ((over >> 24) + 1 << 24) + randbits(24)
+
+
+for _public in (Claim, Head, Page, Store):
+    _public.__module__ = "streamkit"

@@ -14,7 +14,7 @@ import re
 from secrets import choice
 from typing import NamedTuple
 
-from ..errors._streams import InvalidCursor
+from ..errors import InvalidCursor
 from .contract import Head
 
 _LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"  # no l, o, 0, 1: people read them aloud

@@ -7,7 +7,7 @@ __all__ = ("check_name", "stream_name")
 import re
 from urllib.parse import quote
 
-from ..errors._streams import InvalidName
+from ..errors import InvalidName
 
 _NAME = re.compile(r"[A-Za-z0-9._~:@%-]{1,200}")
 
@@ -22,6 +22,9 @@ def stream_name(*parts: str) -> str:
         stream_name("runs", "Q3 report.pdf", "parse")  # runs:Q3%20report.pdf:parse
     """
     return check_name(":".join(quote(part, safe="") for part in parts))
+
+
+stream_name.__module__ = "streamkit"
 
 
 def check_name(name: str) -> str:

@@ -8,7 +8,7 @@ import importlib
 from typing import cast
 from urllib.parse import unquote, urlsplit
 
-from ..errors._streams import InvalidStoreURL, UnknownStore
+from ..errors import InvalidStoreURL, UnknownStore
 from .contract import Store
 
 STORES = {

@@ -8,23 +8,23 @@ Rule: nothing here knows what the calls do. What they do it with lives and ends 
 
 from __future__ import annotations
 
-__all__ = ("Asked", "Server", "Worker", "call_soon")
+__all__ = ("Asked", "Server", "Worker")
 
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread
-from typing import Any, Generic, Protocol, TypeVar, TypeVarTuple, cast
+from typing import Generic, Protocol, TypeVar, cast
 
 from anyio import Event, move_on_after
 from anyio.lowlevel import EventLoopToken, current_token
 
-from ..errors._base import CleanupTimeout, UsageError
+from .._loop import call_soon
+from ..errors import CleanupTimeout, UsageError
 
 C = TypeVar("C")
 T = TypeVar("T")
-Ts = TypeVarTuple("Ts")
 
 # So many calls in one group at most: the first of them waits for the last.
 MAX_GROUP = 256
@@ -152,18 +152,6 @@ class Worker(Generic[C]):
             server.close()
         _tell(group)
         return goes_on
-
-
-def call_soon(token: EventLoopToken, function: Callable[[*Ts], object], *args: *Ts) -> None:
-    """Have a function called in an event loop, from any thread, without waiting for it.
-
-    `anyio.from_thread.run_sync` waits: each group would wait for a busy loop, and for ever for one
-    that has stopped and is not yet closed.
-    """
-    native: Any = token.native_token
-    soon = getattr(native, "call_soon_threadsafe", None) or native.run_sync_soon
-    with suppress(RuntimeError):  # the loop has ended, and with it whoever waited
-        soon(function, *args)
 
 
 def _gathered(calls: SimpleQueue[Asked[C]], patience: float | None) -> list[Asked[C]]:

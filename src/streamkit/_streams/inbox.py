@@ -9,14 +9,12 @@ from threading import Condition, RLock, get_ident
 from time import monotonic
 
 from anyio import Event, move_on_after
-from anyio.lowlevel import checkpoint, current_token
+from anyio.lowlevel import current_token
 
-from .._feeding.handover import MAX_TURN
-from .._feeding.source import feeding_now
+from .._feeding.closing import feeding_now
 from .._items.stored import stored_line
-from .._store.worker import call_soon
-from ..errors._base import ItemRefused, SourceCancelled
-from ..errors._streams import Overflow, StreamEnded
+from .._loop import Turn, call_soon
+from ..errors import ItemRefused, Overflow, SourceCancelled, StreamEnded
 from ..logs import LogRecord, ProgressTracker
 
 # What may wait while the store does not keep up, or is away. A line of a log has about 200 bytes.
@@ -42,7 +40,7 @@ class Inbox:
         self._error: Exception | None = None
         self._wake: Event | None = None
         self._room: Event | None = None
-        self._turn = 0.0
+        self._turn = Turn(monotonic)
         self._thread = get_ident()
         self._token = current_token()
         self.progress = ProgressTracker(self.send_nowait)
@@ -68,9 +66,8 @@ class Inbox:
     async def send(self, item: object) -> None:
         """Add an item, after waiting for room."""
         line = stored_line(item)
-        if monotonic() >= self._turn:
-            await _give_way()
-            self._turn = monotonic() + MAX_TURN
+        if self._turn.over:
+            await _give_way(self._turn)
         while not self._add(line):
             with self._lock:
                 self._room = room = self._room or Event()
@@ -182,9 +179,9 @@ class Inbox:
             call_soon(self._token, event.set)
 
 
-async def _give_way() -> None:
+async def _give_way(turn: Turn) -> None:
     feeding = feeding_now.get()
     left = feeding is not None and feeding.left
-    await checkpoint()
+    await turn.give_way()
     if feeding is not None and feeding.left and not left:
         raise SourceCancelled  # trio's checkpoint takes the one cancellation for its own

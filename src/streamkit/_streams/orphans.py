@@ -13,7 +13,8 @@ from .._items.stored import last_line
 from .._store.contract import Claim, Head, Store, new_epoch
 from .._store.cursor import new_token
 from .._store.lifecycle import last_event
-from ..errors._streams import StoreAway
+from .._store.patience import Patience
+from ..errors import StoreAway
 
 logger = logging.getLogger("streamkit")
 
@@ -30,21 +31,19 @@ async def sweep_for_ever(store: Store, pause: float) -> None:
     A producer is dead when it is silent though it could speak: not when the store was away, or the
     whole machine slept. So those whose lease has passed are looked at a second time, a while later.
     """
-    away = False
+    patience = Patience("the store cannot be swept")
     while True:
         await sleep(pause * uniform(0.6, 0.8))  # noqa: S311 - jitter is no secret
         try:
             if lapsed := await store.sweep():
-                await sleep(PATIENCE if away else pause / 5)
+                await sleep(PATIENCE if patience.is_away else pause / 5)
                 still = {name for name, _ in await store.sweep()}
                 for name, head in lapsed:
                     if name in still:
                         await end_orphan(store, name, head)
-            away = False
+            patience.over()
         except StoreAway as error:
-            if not away:  # once, however long it is away
-                logger.warning("the store cannot be swept: %s", error.why)
-            away = True
+            patience.pause(error)
         except Exception:  # a driver's own; it shall not end the streams of this process
             logger.exception("the store cannot be swept")
 

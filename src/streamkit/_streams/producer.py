@@ -36,7 +36,7 @@ from .._feeding.handover import Handover
 from .._feeding.source import Source
 from .._items.format import Encoder
 from .._items.stored import stored_line
-from ..errors._base import ServerStopping, SourceCancelled
+from ..errors import ServerStopping, SourceCancelled
 from .inbox import Inbox
 
 

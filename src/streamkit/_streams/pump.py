@@ -20,9 +20,9 @@ from .._following.mirror import Mirror
 from .._items.stored import last_line
 from .._store.contract import Claim, Head, Lost, Store, new_epoch, verdict
 from .._store.lifecycle import Ended, last_event
-from .._upstream.reconnect import backoff
+from .._store.patience import Patience
+from ..errors import Overflow, StoreAway
 from ..errors._base import public_words
-from ..errors._streams import Overflow, StoreAway
 from .options import Retention, StreamOptions
 from .producer import Intake, NeverOpened
 
@@ -224,7 +224,10 @@ class Pump:
         self, batch: list[bytes], size: int, close: Ended | None
     ) -> tuple[Head, int]:
         """Append, however often it takes; return the head, and how many events are there now."""
-        pauses, away = backoff(), False
+        name = self.claim.name
+        patience = Patience(
+            f"the stream {name} waits for its store", f"the stream {name} has its store back"
+        )
         while True:
             self._begun += 1
             try:
@@ -244,21 +247,19 @@ class Pump:
                 elif head is None or isinstance(landed, Lost):
                     raise _ClaimLost(landed if isinstance(landed, Lost) else Lost.GONE)
                 elif landed or not batch:
-                    if away:
-                        logger.warning("the stream %s has its store back", self.claim.name)
+                    patience.over()
                     return head, landed
                 elif head.state != "open":
                     raise _ClaimLost(Lost.FENCED)
             except StoreAway as error:
-                if not away:
-                    name = self.claim.name
-                    logger.warning("the stream %s waits for its store: %s", name, error.why)
-                away = True
+                pause = patience.pause(error)
                 self._refuse_more()
                 # A full disk has no room for the batch, but it has for the lease.
                 with suppress(StoreAway):
                     await self._store.append(self.claim, self._seq, [])
-            await sleep(min(next(pauses), self.claim.lease / 3))
+            else:
+                pause = patience.pause()
+            await sleep(min(pause, self.claim.lease / 3))
 
     def _refuse_more(self) -> None:
         """Choose, when no more may wait: the source waits too, or the stream fails."""

@@ -12,13 +12,14 @@ from weakref import WeakValueDictionary
 from anyio import CancelScope, Lock, move_on_after, sleep
 from anyio.abc import TaskGroup
 
+from .._following.clock import Clock
 from .._following.mirrors import Mirrors
 from .._store.contract import Claim, Head, Over, Store, new_epoch
 from .._store.cursor import new_token
+from .._store.listening import Listening
 from .._store.names import check_name
-from .._upstream.reconnect import backoff
-from ..errors._base import ServerStopping
-from ..errors._streams import StoreAway, StreamExists
+from .._store.patience import Patience
+from ..errors import ServerStopping, StoreAway, StreamExists
 from .options import GivenOptions, StreamOptions
 from .producer import Produced
 from .pump import Pump
@@ -37,7 +38,14 @@ logger = logging.getLogger("streamkit")
 class Pumps:
     """The streams that this process writes; it runs its tasks in a group of somebody else."""
 
-    def __init__(self, store: Store, mirrors: Mirrors, options: StreamOptions) -> None:
+    def __init__(
+        self,
+        store: Store,
+        mirrors: Mirrors,
+        listening: Listening,
+        clock: Clock,
+        options: StreamOptions,
+    ) -> None:
         """`options` hold where a stream has none of its own."""
         self._store = store
         self._mirrors = mirrors
@@ -45,14 +53,14 @@ class Pumps:
         self._pumps: dict[str, Pump] = {}
         self._starting: WeakValueDictionary[str, Lock] = WeakValueDictionary()
         self._tasks: TaskGroup | None = None
+        listening.tell(self._look_at_head)
+        clock.tell(self._look_at_followers)
 
     def run_in(self, tasks: TaskGroup) -> None:
         """Start to look at who follows, and at what other processes wish."""
         self._tasks = tasks
         self._pumps = {}
         self._starting = WeakValueDictionary()
-        self._mirrors.on_tick = self._look_at_followers
-        self._mirrors.on_bell = self._look_at_head
 
     def __len__(self) -> int:
         """Count them."""
@@ -116,12 +124,12 @@ class Pumps:
             await pump.ended.wait()
 
     async def _claimed(self, claim: Claim, over: Over) -> Head | None:
-        pauses = backoff()
+        patience = Patience()
         for _ in range(CLAIM_ATTEMPTS - 1):
             try:
                 return await self._store.claim(claim, over)
-            except StoreAway:
-                await sleep(next(pauses))
+            except StoreAway as error:
+                await sleep(patience.pause(error))
         return await self._store.claim(claim, over)
 
     def _run(

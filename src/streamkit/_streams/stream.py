@@ -60,3 +60,6 @@ class Stream:
     def cancelled(self) -> bool:
         """Tell whether the stream was cancelled; a job in a thread has to look by itself."""
         return self._cancelled()
+
+
+Stream.__module__ = "streamkit"

@@ -18,18 +18,22 @@ from anyio import (
 from anyio.abc import TaskGroup
 from typing_extensions import Unpack
 
+from .._feeding.closing import close
 from .._feeding.handover import Handover
-from .._feeding.source import Source, check_source, close
+from .._feeding.source import Source, check_source
+from .._following.clock import Clock
 from .._following.following import Following
 from .._following.history import History, Status, history, status, statuses
 from .._following.mirrors import Mirrors
 from .._items.json import to_utf8
 from .._store.contract import Store
+from .._store.listening import Listening
 from .._store.names import check_name
 from .._store.urls import store_of
-from ..errors._base import ServerStopping, SourceCancelled
-from ..errors._streams import (
+from ..errors import (
     NotRunning,
+    ServerStopping,
+    SourceCancelled,
     StreamCancelled,
     StreamLost,
     UnknownStream,
@@ -95,8 +99,15 @@ class Streams:
         store = store_of("memory:") if store is None else store
         keep = 7 * DAY if store.durable else DAY
         self._store, self._sweep, self._drain = store, sweep, drain
-        self._mirrors = Mirrors(store)
-        self._pumps = Pumps(store, self._mirrors, replace(StreamOptions(keep), **options))
+        self._listening, self._clock = Listening(store), Clock()
+        self._mirrors = Mirrors(store, self._listening, self._clock)
+        self._pumps = Pumps(
+            store,
+            self._mirrors,
+            self._listening,
+            self._clock,
+            replace(StreamOptions(keep), **options),
+        )
         self._tasks: TaskGroup | None = None
         self._stack = AsyncExitStack()
         self._stopping = False
@@ -124,6 +135,8 @@ class Streams:
         self._stopping = self._mirrors.stopping = False
         self._mirrors.run_in(self._tasks)
         self._pumps.run_in(self._tasks)
+        self._listening.run_in(self._tasks)
+        self._clock.run_in(self._tasks)
         self._tasks.start_soon(sweep_for_ever, self._store, self._sweep)
         return self
 
@@ -286,3 +299,7 @@ class Streams:
     ) -> Pump | None:
         self._running()
         return await self._pumps.start(name, produced, if_exists, options)
+
+
+for _public in (Statistics, Streams):
+    _public.__module__ = "streamkit"

@@ -13,10 +13,10 @@ from typing import Any
 from anyio import CancelScope, current_time
 from anyio.lowlevel import checkpoint_if_cancelled
 
-from .._feeding.source import close
+from .._feeding.closing import close
 from .._items.event import Event
 from .._items.sse import SSEDecoder
-from ..errors._upstream import UpstreamSilent
+from ..errors import UpstreamSilent
 from .request import event_stream, request
 
 # They are of one connection, and the next one makes its own.

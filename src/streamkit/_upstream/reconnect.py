@@ -1,8 +1,8 @@
-"""When to try again: `Reconnect` to an upstream, `backoff` with a store. Rule: no I/O here."""
+"""`Reconnect`: when to come back to an upstream. Rule: no I/O here."""
 
 from __future__ import annotations
 
-__all__ = ("Reconnect", "backoff")
+__all__ = ("Reconnect",)
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -59,11 +59,3 @@ class Reconnect:
                 # Not 2**attempt of a large one: that is no float any more.
                 delay = max(self.first * 2.0 ** min(attempt, 60), wished or 0.0)
             yield min(delay, self.max_delay) * chance(1.0, 1.0 + self.jitter)
-
-
-def backoff() -> Iterator[float]:
-    """Yield how long to wait for a store that is away, each time; jittered and bounded."""
-    pause = 0.05
-    while True:
-        yield uniform(0.5, 1) * pause  # noqa: S311 - jitter is no secret
-        pause = min(2 * pause, 2.0)

@@ -34,8 +34,9 @@ from typing import Any
 
 from anyio import CancelScope, current_time, to_thread
 
-from ..errors._base import MissingDependency
-from ..errors._upstream import (
+from .._loop import shielded
+from ..errors import (
+    MissingDependency,
     UpstreamContentType,
     UpstreamCut,
     UpstreamStatus,
@@ -211,5 +212,5 @@ def _is_of(error: BaseException, *names: str) -> bool:
 
 
 async def _closed(close: Any) -> None:
-    with CancelScope(shield=True, deadline=current_time() + CLOSE_TIMEOUT):
+    with shielded(CLOSE_TIMEOUT):
         await close()

@@ -1,1 +1,1 @@
-"""Adapters, one file for each web framework. Nothing is re-exported here."""
+"""One file for each web framework: a client and an empty answer, nothing else."""

@@ -15,13 +15,13 @@ from typing import TypeVar
 
 from anyio import sleep, wait_readable
 
-from .._feeding.source import Source, check_source, close
-from .._following.following import Asked, Following
+from .._feeding.source import Source, check_source
 from .._items.format import Format
-from .._serving.head import GONE_STATUS, error_answer, seen_the_end, stream_headers
-from .._serving.write_following import write_following
-from .._serving.write_source import Left, Stuck, Timing, write_source
-from ..errors._base import MissingDependency, StreamkitError, public_words
+from .._serving.answer import answer
+from .._serving.client import Asked, Timing
+from .._serving.head import error_answer, stream_headers
+from ..errors import MissingDependency, StreamkitError
+from ..errors._base import public_words
 
 try:
     from aiohttp import HttpVersion11, web
@@ -66,31 +66,22 @@ async def respond(
     check_source(source)
     timing = Timing(first_wait, keep_alive, send_timeout)
     own = stream_headers(format, headers)
-    following = source if isinstance(source, Following) else None
-    last_event_id, after = request.headers.get("Last-Event-ID"), request.query.get("after")
-    asked: Asked = {"last_event_id": last_event_id, "after": after}
-    if request.method == "HEAD":
-        await close(source)
-        seen = following is not None and await following.place(format, **asked) is None
-        return web.Response(status=204 if seen else status_code, headers=own)
-    if following is None and seen_the_end(format, last_event_id):
-        await close(source)
-        return web.Response(status=204)
+    asked = Asked(
+        head=request.method == "HEAD",
+        last_event_id=request.headers.get("Last-Event-ID"),
+        after=request.query.get("after"),
+        status=status_code,
+    )
     client = _Client(request, web.StreamResponse(status=status_code, headers=own))
     try:
-        if following is None:
-            await write_source(client, source, format, timing)
-        elif not await write_following(client, following, format, timing, **asked):
-            return web.Response(status=204)
-    except Left as left:
-        if isinstance(left, Stuck) and request.transport is not None:
-            request.transport.abort()
-        if not client.started:
-            return web.Response(status=GONE_STATUS)
+        status = await answer(client, source, format, timing, asked)
     except Exception:
         if not client.started:
             raise
-    return client.response
+        return client.response  # it was cut, and aiohttp would send an error page behind it
+    if status is None:
+        return client.response
+    return web.Response(status=status, headers=own if asked.head and status == status_code else {})
 
 
 @web.middleware
@@ -148,6 +139,10 @@ class _Client:
                     await sleep(READ_PAUSE)
         finally:
             transport.abort()
+
+    def abort(self) -> None:
+        if self._request.transport is not None:
+            self._request.transport.abort()
 
     async def gone(self) -> None:
         # aiohttp tells nobody that the peer of an idle handler has left, unless the application

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 __all__ = ("StreamResponse", "error_response")
 
-from ..errors._base import MissingDependency
+from ..errors import MissingDependency
 
 try:
     import fastapi  # noqa: F401 - to name the right extra when it is missing

@@ -1,60 +1,24 @@
-"""Every error of the library, chosen by whose mistake it is.
-
-    StreamkitError
-    ├── UsageError             the caller's mistake; the call stack shows the line
-    │   ├── NotASource         a str, dict, coroutine, … where a source belongs
-    │   ├── InvalidEvent       a type or id that would break the wire
-    │   ├── ReservedType       an event type that only the log or an adapter writes
-    │   ├── ItemRefused        an item that the chosen format cannot carry
-    │   ├── UnsafeArgument     an argument that a command would take for an option
-    │   └── MissingDependency  an optional package that is not installed
-    ├── SourceError            what went wrong where the items come from
-    │   ├── SourceCancelled    the source was cancelled by somebody else
-    │   ├── CleanupTimeout     closing the source took too long
-    │   ├── StartFailed        a command could not be started
-    │   │   └── CommandNotFound  there is none of that name
-    │   ├── CommandFailed      a command ended with another code than 0
-    │   ├── CommandTimeout     a command took too long, or was silent for too long
-    │   ├── OutputTooLarge     a command wrote more than it may
-    │   ├── EventTooLarge      an event stream we read exceeds the bound
-    │   └── ModelFailed        a model's answer is not complete
-    ├── StreamError            what became of a stream that outlives its request
-    └── ServerStopping         the server is shutting down; the reader may come back
-
-Those of streams that outlive their request are in `_stream_errors`. Each has a `status` (when
-nothing was sent yet) and a `code` (kebab-case, for programs). The class owns the sentence, the
-raiser passes facts. `str(error)` is safe to show to a browser.
-"""
+"""The errors that every part of the library may raise, and what a client may see of any error."""
 
 from __future__ import annotations
 
 __all__ = (
     "CleanupTimeout",
-    "CommandFailed",
-    "CommandNotFound",
-    "CommandTimeout",
     "EventTooLarge",
     "InvalidEvent",
     "ItemRefused",
     "MissingDependency",
-    "ModelFailed",
     "NotASource",
-    "OutputTooLarge",
     "ReservedType",
     "ServerStopping",
     "SourceCancelled",
     "SourceError",
-    "StartFailed",
     "StreamkitError",
-    "UnsafeArgument",
     "UsageError",
     "public_words",
 )
 
-from typing import TYPE_CHECKING, ClassVar
-
-if TYPE_CHECKING:
-    from ..models._events import Error
+from typing import ClassVar
 
 
 class StreamkitError(Exception):
@@ -102,17 +66,6 @@ class ItemRefused(UsageError, TypeError):
     code = "item-refused"
 
 
-class UnsafeArgument(UsageError, ValueError):
-    """Refuse a value that a command would take for an option."""
-
-    status = 400
-    code = "unsafe-argument"
-
-    def __init__(self, flag: str) -> None:
-        """`flag` is the option that the value was meant for."""
-        super().__init__(f"the value of {flag} starts with a dash, so it would be an option itself")
-
-
 class MissingDependency(UsageError, ImportError):
     """Name the package that a module needs, and the extra that brings it."""
 
@@ -148,58 +101,6 @@ class CleanupTimeout(SourceError):
         super().__init__(f"closing the source took longer than {seconds:g} s")
 
 
-class StartFailed(SourceError):
-    """Say that a command could not be started. Which one, and its arguments, are for the log."""
-
-    code = "start-failed"
-
-    def __init__(self, reason: str) -> None:
-        """`reason` says what is wrong, without a word of the command."""
-        super().__init__(f"the command could not be started: {reason}")
-
-
-class CommandNotFound(StartFailed):
-    """Say that there is no such command."""
-
-    code = "command-not-found"
-
-    def __init__(self) -> None:
-        super().__init__(
-            "it was not found; pass arguments one by one, or run a script with stream_shell"
-        )
-
-
-class CommandFailed(SourceError):
-    """Say that a command ended with another code than 0, and that this was to be checked."""
-
-    code = "command-failed"
-
-    def __init__(self, how: str) -> None:
-        """`how` is its exit code or its signal."""
-        super().__init__(f"the command ended with {how}")
-
-
-class CommandTimeout(SourceError):
-    """Say that a command was stopped because it took too long, or was silent for too long."""
-
-    status = 504
-    code = "command-timeout"
-
-    def __init__(self, what: str, seconds: float) -> None:
-        """Take what it did for too long."""
-        super().__init__(f"the command {what} for more than {seconds:g} s")
-
-
-class OutputTooLarge(SourceError):
-    """Say that a command was stopped because it wrote too much."""
-
-    code = "output-too-large"
-
-    def __init__(self, max_bytes: int) -> None:
-        """`max_bytes` is the bound."""
-        super().__init__(f"the command wrote more than {max_bytes} bytes")
-
-
 class EventTooLarge(SourceError, ValueError):
     """Refuse an event that would need more memory than the bound allows."""
 
@@ -209,22 +110,6 @@ class EventTooLarge(SourceError, ValueError):
     def __init__(self, max_event_bytes: int) -> None:
         """`max_event_bytes` is the bound that was passed."""
         super().__init__(f"an event exceeds {max_event_bytes} bytes; raise max_event_bytes")
-
-
-class ModelFailed(SourceError):
-    """Say that a model's answer failed, or ended before it was complete.
-
-    `error` says how. What the provider said stands only there: it may name what is none of the
-    reader's business.
-    """
-
-    status = 502
-    code = "model-failed"
-
-    def __init__(self, error: Error) -> None:
-        """`error` is the event that the source yielded before."""
-        super().__init__(f"the model failed: {error.code}")
-        self.error = error
 
 
 class ServerStopping(StreamkitError):

@@ -1,27 +1,4 @@
-"""The errors of streams that outlive their request, chosen by whose mistake it is.
-
-UsageError             the caller's mistake
-├── NotRunning         `async with streams` was forgotten
-├── UnknownStore       a store's URL of a kind that is not known
-├── InvalidStoreURL    a store's URL with parts that mean nothing
-├── UnusableFile       a file that is none of a store's, or of a newer version
-├── InvalidName        a stream's name with other characters than it may have
-├── InvalidCursor      not a place in any stream
-├── StreamExists       a name that is taken
-├── StreamEnded        a stream that takes nothing any more
-└── Overflow           more was sent at once than may wait
-StreamError            what became of a stream
-├── UnknownStream      there is none of that name
-├── ExpiredStream      there was one, and it is no longer kept
-├── StreamFailed       its source failed: the follower has all it wrote before
-├── StreamCancelled    somebody cancelled it
-├── StreamOrphaned     its producer vanished
-├── CursorLost         what a follower missed cannot be told in its format
-├── StreamLost         its producer may not write any more
-└── StoreAway          the store does not answer
-
-As in `_errors`, the class owns the sentence, and `str(error)` is safe to show to a browser.
-"""
+"""The errors of streams that outlive their request."""
 
 from __future__ import annotations
 

@@ -1,17 +1,6 @@
-"""The errors of somebody else's stream, which we read over HTTP.
+"""The errors of another server's stream, read over HTTP.
 
-SourceError
-└── UpstreamError             what went wrong with it
-    ├── UpstreamUnreachable   there is no connection
-    ├── UpstreamStatus        it answered with another status than 200
-    ├── UpstreamContentType   it answered with something else than a stream
-    ├── UpstreamSilent        nothing came for too long
-    ├── UpstreamTruncated     it ended without saying that this is the end
-    │   └── UpstreamCut       the connection broke
-    └── UpstreamFailed        it said that it failed
-
-As in `_errors`, the class owns the sentence, and `str(error)` is safe to show to a browser: what
-the other side wrote is in attributes, for the log and for programs.
+What the other side wrote is in attributes, for the log and for programs: never in `str(error)`.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from time import gmtime, strftime, time_ns
 from typing import ClassVar, Literal, Protocol, TypeAlias, get_args
 
 from .._items.event import Event, Typed
-from ..errors._streams import StreamEnded, StreamLost
+from ..errors import StreamEnded, StreamLost
 from ._progress import Progress, ProgressTracker
 
 Level: TypeAlias = Literal["debug", "info", "warning", "error", "critical"]
@@ -130,3 +130,7 @@ def _second(second: int) -> str:
 
 def _level_of(number: int) -> Level:
     return _LEVELS[min(max(number // 10 - 1, 0), 4)]
+
+
+for _public in (Progress, ProgressTracker):
+    _public.__module__ = __name__

@@ -20,7 +20,7 @@ from time import monotonic
 from typing import ClassVar, TypeVar, overload
 
 from .._items.event import Event, Typed
-from ..errors._streams import Overflow, StreamEnded, StreamLost
+from ..errors import Overflow, StreamEnded, StreamLost
 from ._track import Track
 
 T = TypeVar("T")

@@ -12,13 +12,10 @@ from collections.abc import (
     Generator,
     Iterable,
 )
-from time import monotonic
 from typing import Generic, TypeVar
 
-from anyio.lowlevel import checkpoint
-
-from .._feeding.handover import MAX_TURN
-from .._feeding.source import close, register
+from .._feeding.closing import close, register
+from .._loop import Turn
 
 T = TypeVar("T")
 
@@ -110,12 +107,11 @@ class _InTurns(AsyncIterator[T]):
 
     def __init__(self, items: Iterable[T]) -> None:
         self._items = iter(items)
-        self._turn = 0.0
+        self._turn = Turn()
 
     async def __anext__(self) -> T:
-        if monotonic() >= self._turn:
-            await checkpoint()
-            self._turn = monotonic() + MAX_TURN
+        if self._turn.over:
+            await self._turn.give_way()
         for item in self._items:
             return item
         raise StopAsyncIteration

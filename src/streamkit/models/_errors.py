@@ -1,21 +1,22 @@
-"""The errors of asking a language model, beside `ModelFailed`.
+"""The errors of asking a language model.
 
 UsageError
 ├── MissingKey       no API key, neither passed nor in the environment
 └── UnknownProvider  a provider that we have no source for
 SourceError
 ├── InvalidChunk     a part of an answer that is not JSON; the cause of a `ModelFailed`
-└── ModelFailed      in `_errors`
+└── ModelFailed      the answer is not complete
     └── ModelSilent  the model was silent for too long
 """
 
 from __future__ import annotations
 
-__all__ = ("InvalidChunk", "MissingKey", "ModelSilent", "UnknownProvider")
+__all__ = ("InvalidChunk", "MissingKey", "ModelFailed", "ModelSilent", "UnknownProvider")
 
 from collections.abc import Iterable
 
-from ..errors._base import ModelFailed, SourceError, UsageError
+from ..errors import SourceError, UsageError
+from ._events import Error
 
 
 class MissingKey(UsageError, LookupError):
@@ -40,6 +41,22 @@ class UnknownProvider(UsageError, ValueError):
     def __init__(self, known: Iterable[str]) -> None:
         """`known` are the providers that are."""
         super().__init__(f"this provider is not known; there are {', '.join(known)}")
+
+
+class ModelFailed(SourceError):
+    """Say that a model's answer failed, or ended before it was complete.
+
+    `error` says how. What the provider said stands only there: it may name what is none of the
+    reader's business.
+    """
+
+    status = 502
+    code = "model-failed"
+
+    def __init__(self, error: Error) -> None:
+        """`error` is the event that the source yielded before."""
+        super().__init__(f"the model failed: {error.code}")
+        self.error = error
 
 
 class ModelSilent(ModelFailed):

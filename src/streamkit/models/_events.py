@@ -3,7 +3,7 @@
 `models` has them for users, and says how they follow each other.
 """
 
-from __future__ import annotations
+# Annotations are evaluated here: `_FIELDS` reads them, as frameworks do to make schemas.
 
 __all__ = (
     "Citation",
@@ -24,11 +24,12 @@ __all__ = (
 )
 
 from dataclasses import dataclass, fields
-from typing import ClassVar, Literal, TypeAlias, TypeVar
+from types import UnionType
+from typing import Any, ClassVar, Literal, TypeAlias, TypeVar, get_origin
 
 from .._items.event import Event, Typed
 from .._items.json import from_json, to_utf8
-from ..errors._base import InvalidEvent
+from ..errors import InvalidEvent
 
 Tone: TypeAlias = Literal["text", "reasoning", "refusal"]
 """How a text is meant: the answer itself, what the model thought before it, or why it refuses."""
@@ -235,7 +236,7 @@ def _made(kind: type[T], data: object, event: Event) -> T:
         raise _foreign(event)
     known = {name: data[name] for name in _FIELDS[kind] if name in data}
     for name, value in known.items():
-        if not isinstance(value, _PLAIN.get(_FIELDS[kind][name], object)):
+        if not isinstance(value, _FIELDS[kind][name]):
             raise _foreign(event)
     try:
         return kind(**known)
@@ -268,18 +269,21 @@ _TYPES: dict[str, type[ModelEvent]] = {
     "finish": Finish,
 }
 _NAMES = {kind: name for name, kind in _TYPES.items()}
-# name -> annotation, as it is written above
-_FIELDS: dict[type, dict[str, str]] = {
-    kind: {field.name: str(field.type) for field in fields(kind)} for kind in (*_NAMES, Citation)
+
+
+def _kind_of(annotation: Any) -> type | UnionType:
+    """Return what a field's value must be an instance of."""
+    if isinstance(annotation, UnionType):
+        return annotation
+    if get_origin(annotation) is Literal:
+        return str
+    kind: type = get_origin(annotation) or annotation
+    return kind
+
+
+_FIELDS: dict[type, dict[str, type | UnionType]] = {
+    kind: {field.name: _kind_of(field.type) for field in fields(kind)}
+    for kind in (*_NAMES, Citation)
 }
 del _FIELDS[Error]["detail"]
 _CITATION = tuple(_FIELDS[Citation])
-_PLAIN: dict[str, type | tuple[type, ...]] = {
-    "str": str,
-    "int": int,
-    "bool": bool,
-    "int | None": (int, type(None)),
-    "tuple[Citation, ...]": tuple,
-    "Tone": str,
-    "FinishReason": str,
-}

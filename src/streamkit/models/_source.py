@@ -11,8 +11,7 @@ __all__ = ("Carrier", "ModelSource", "Prompt", "messages_of")
 
 import json
 from abc import abstractmethod
-from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from math import inf
 from typing import Any, Protocol, TypeAlias, TypeVar
@@ -20,17 +19,21 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 from anyio import CancelScope, current_time
 from anyio.lowlevel import checkpoint_if_cancelled
 
-from .._feeding.source import Batched, register
-from ..errors._base import EventTooLarge, ModelFailed, SourceError, UsageError
-from ..errors._upstream import (
+from .._feeding.batched import Batched
+from .._feeding.closing import register
+from .._loop import shielded
+from ..errors import (
+    EventTooLarge,
+    SourceError,
     UpstreamContentType,
     UpstreamError,
     UpstreamSilent,
     UpstreamStatus,
     UpstreamTruncated,
     UpstreamUnreachable,
+    UsageError,
 )
-from ._errors import InvalidChunk, ModelSilent
+from ._errors import InvalidChunk, ModelFailed, ModelSilent
 from ._events import Error, Finish, ModelEvent, Start
 from ._failures import without_secrets
 from ._wires.reading import provider_error
@@ -90,6 +93,7 @@ class ModelSource(Batched[ModelEvent]):
         finish_required: bool,
     ) -> None:
         """Nothing is sent yet."""
+        super().__init__()
         self._carrier, self._wire = carrier, wire
         self._first_timeout, self._idle_timeout = first_timeout, idle_timeout
         self._finish_required = finish_required
@@ -97,15 +101,6 @@ class ModelSource(Batched[ModelEvent]):
         self._opened = self._told = self._ended = self._closed = False
         self._late: list[ModelEvent] = []  # and after them the error
         self._error: ModelFailed | None = None
-        self._taken: deque[ModelEvent] = deque()
-
-    async def __anext__(self) -> ModelEvent:
-        """Return the next event."""
-        if not self._taken:
-            self._taken.extend(await self._next())
-        if not self._taken:
-            raise StopAsyncIteration
-        return self._taken.popleft()
 
     async def open(self) -> None:
         """Send the request, and return when an answer has begun."""
@@ -124,11 +119,6 @@ class ModelSource(Batched[ModelEvent]):
             self._tear(error)
             raise
 
-    async def batches(self) -> AsyncGenerator[Sequence[ModelEvent], None]:
-        """Yield what came in one go."""
-        while batch := await self._next():
-            yield batch
-
     @property
     def closed(self) -> bool:
         """Tell whether nothing is left to close."""
@@ -145,10 +135,11 @@ class ModelSource(Batched[ModelEvent]):
         if self.closed:
             return
         self._closed = True
-        with CancelScope(shield=True, deadline=current_time() + CLOSE_TIMEOUT):
+        with shielded(CLOSE_TIMEOUT):
             await self._carrier.close()
 
-    async def _next(self) -> list[ModelEvent]:
+    async def read(self) -> list[ModelEvent]:
+        """Return what the next bytes of the answer say."""
         if self._ended:
             late, self._late = self._late, []
             if late:
@@ -160,7 +151,7 @@ class ModelSource(Batched[ModelEvent]):
         await self.open()
         try:
             while True:
-                if events := await self._read():
+                if events := await self._next():
                     if not self._told:
                         self._told, self._deadline = True, inf
                     return events
@@ -180,7 +171,7 @@ class ModelSource(Batched[ModelEvent]):
         self._late = self._wire.fail(torn) if self._told else []
         self._error = ModelFailed(torn)
 
-    async def _read(self) -> list[ModelEvent]:
+    async def _next(self) -> list[ModelEvent]:
         try:
             chunks = await self._in_time(self._carrier.read)
         except Exception as error:  # noqa: BLE001 - whatever a client raises ends the answer

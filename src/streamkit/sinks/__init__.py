@@ -1,1 +1,1 @@
-"""Formats and stores, one file each. Nothing is re-exported here."""
+"""One file, or one folder, for each format and each store."""

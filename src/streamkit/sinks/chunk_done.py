@@ -7,7 +7,7 @@ __all__ = ("as_chunk_done",)
 from .._items.event_stream import EventEncoder, text_of
 from .._items.format import Format
 from .._items.json import to_json
-from .._serving.head import EVENT_STREAM
+from .._items.sse import EVENT_STREAM
 
 
 class _Chunks(EventEncoder):

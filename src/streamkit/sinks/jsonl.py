@@ -8,7 +8,7 @@ from .._items.event import RESERVED_TYPES, Event, Typed, check_source_event
 from .._items.format import Encoder, Format
 from .._items.json import to_json
 from .._items.stored import StoredEvent
-from ..errors._streams import CursorLost
+from ..errors import CursorLost
 
 
 class _JsonLines(Encoder[object]):

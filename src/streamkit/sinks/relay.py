@@ -12,9 +12,8 @@ from .._items.event import Event, Typed, check_source_event
 from .._items.event_stream import EventEncoder, text_of
 from .._items.format import Format
 from .._items.json import to_json
-from .._items.sse import encode_sse
+from .._items.sse import EVENT_STREAM, encode_sse
 from .._items.stored import StoredEvent
-from .._serving.head import EVENT_STREAM
 from ..models import Sources
 
 

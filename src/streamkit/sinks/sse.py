@@ -11,10 +11,9 @@ from .._items.event import Event, Typed, check_source_event
 from .._items.format import Encoder, Format
 from .._items.json import from_json, to_json, to_utf8
 from .._items.lines import Lines
-from .._items.sse import encode_comment, encode_sse, encode_text
+from .._items.sse import END_ID, EVENT_STREAM, encode_comment, encode_sse, encode_text
 from .._items.stored import StoredEvent, split_line, stored_event
-from .._serving.head import END_ID, EVENT_STREAM
-from ..errors._base import ItemRefused, ServerStopping
+from ..errors import ItemRefused, ServerStopping
 
 
 class _Events(Encoder[object]):

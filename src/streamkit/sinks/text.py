@@ -12,7 +12,7 @@ from .._items.event import Event, Typed, check_source_event
 from .._items.format import Encoder, Format
 from .._items.json import to_json, to_utf8
 from .._items.lines import Lines
-from ..errors._base import ItemRefused
+from ..errors import ItemRefused
 
 _Bytes: TypeAlias = bytes | bytearray | memoryview
 

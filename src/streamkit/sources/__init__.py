@@ -1,1 +1,1 @@
-"""Sources, one file each. Nothing is re-exported here."""
+"""One file, or one folder, for each source."""

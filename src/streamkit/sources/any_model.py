@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from importlib import import_module
 from typing import Any, cast
 
-from .._feeding.source import step
+from .._feeding.step import step
 from ..models._errors import UnknownProvider
 from ..models._events import Finish, ModelEvent, PartEnd, Start, Text
 from ..models._source import Prompt, messages_of

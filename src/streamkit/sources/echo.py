@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator
 
 from anyio import sleep
 
-from .._feeding.source import step
+from .._feeding.step import step
 
 
 @step

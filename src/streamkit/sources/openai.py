@@ -15,10 +15,11 @@ from typing import Any, Literal
 from anyio import to_thread
 
 from .._items.json import to_json
-from .._upstream.clients import check_free, is_http_client, is_of, key_of, keys_in
+from .._upstream.clients import check_free, is_http_client, is_of
 from .._upstream.request import MAX_BODY, Response, import_first, request, tls
-from ..errors._upstream import UpstreamStatus, UpstreamUnreachable
+from ..errors import UpstreamStatus, UpstreamUnreachable
 from ..models._carriers.event_stream import MAX_EVENT_BYTES, EventStreamCarrier
+from ..models._keys import key_of, keys_in
 from ..models._source import ModelSource, Prompt, messages_of
 from ..models._wires.chat import ChatWire
 from ..models._wires.responses import ResponsesWire

@@ -12,10 +12,11 @@ import logging
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
-from .._feeding.source import Source, open_source, step
+from .._feeding.source import Source, open_source
+from .._feeding.step import step
 from .._items.event import RESERVED_TYPES, Event
 from .._items.json import from_json, to_json
-from ..errors._upstream import UpstreamFailed
+from ..errors import UpstreamFailed
 from ..models import Citation, ModelEvent, Sources, Text
 
 logger = logging.getLogger("streamkit")

@@ -10,7 +10,7 @@ from typing import TypeVar, overload
 
 from anyio import current_time, sleep_until
 
-from .._feeding.source import Step
+from .._feeding.step import Step
 
 T = TypeVar("T")
 

@@ -9,9 +9,7 @@ from __future__ import annotations
 __all__ = ("Reconnect", "Upstream", "stream_sse")
 
 import logging
-from collections import deque
 from collections.abc import (
-    AsyncGenerator,
     Callable,
     Collection,
     Iterator,
@@ -22,16 +20,16 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from anyio import sleep
-from anyio.lowlevel import checkpoint
 
-from .._feeding.source import Batched, Feeding, feeding_now, register
+from .._feeding.batched import Batched
+from .._feeding.closing import Feeding, feeding_now, register
 from .._items.event import Event
 from .._items.json import to_json
 from .._items.stored import make_stored
 from .._upstream.clients import is_http_client
 from .._upstream.connection import EventConnection, event_request
 from .._upstream.reconnect import Reconnect
-from ..errors._upstream import (
+from ..errors import (
     UpstreamCut,
     UpstreamError,
     UpstreamFailed,
@@ -132,6 +130,7 @@ class Upstream(Batched[Event]):
 
     def __init__(self, connection: EventConnection, settings: _Settings) -> None:
         """Nothing is sent yet."""
+        super().__init__()
         self._connection, self._settings = connection, settings
         self._feeding: Feeding | None = None
         self._registered = self._ended = self._torn = False
@@ -139,27 +138,11 @@ class Upstream(Batched[Event]):
         self._failure: UpstreamError | None = None
         self._outage: Iterator[float] | None = None
         self._wish: float | None = None  # of the server, in seconds
-        self._taken: deque[Event] = deque()
-
-    async def __anext__(self) -> Event:
-        """Return the next event."""
-        if not self._taken:
-            self._taken.extend(await self._next())
-        if not self._taken:
-            raise StopAsyncIteration
-        if not len(self._taken) & 1023:  # a batch may be large
-            await checkpoint()
-        return self._taken.popleft()
 
     async def open(self) -> None:
         """Send the request, and wait for the head of the answer."""
         while not self._ended and not self._connection.is_open:
             await self._tried(self._connect)
-
-    async def batches(self) -> AsyncGenerator[Sequence[Event], None]:
-        """Yield what came in one go."""
-        while batch := await self._next():
-            yield batch
 
     @property
     def closed(self) -> bool:
@@ -172,10 +155,11 @@ class Upstream(Batched[Event]):
         self._taken.clear()
         await self._connection.close()
 
-    async def _next(self) -> Sequence[Event]:
+    async def read(self) -> Sequence[Event]:
+        """Return the events that the next bytes complete."""
         while not self._ended:
             await self.open()
-            events = await self._tried(self._read)
+            events = await self._tried(self._next)
             if events:
                 self._came, self._outage = True, None
                 return events
@@ -221,7 +205,7 @@ class Upstream(Batched[Event]):
             self._ended = True
         self._was_connected = True
 
-    async def _read(self) -> Sequence[Event]:
+    async def _next(self) -> Sequence[Event]:
         events = await self._connection.read()
         if events is not None:
             return self._up_to_the_end(events)

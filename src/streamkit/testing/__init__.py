@@ -1,4 +1,7 @@
-"""What the tests of a store, and of what uses one, need. Needs no test framework itself."""
+"""What shows that a store of yours keeps the rules.
+
+It needs no test framework.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from anyio.lowlevel import checkpoint
 
 from .._store.contract import Claim, Head, Over, Page, Store
 from .._store.lifecycle import Ended
-from ..errors._streams import StoreAway
+from ..errors import StoreAway
 from ..sinks.memory import MemoryStore
 from ._compare import StoreBroken, compare
 from ._rules import RULES, Broken

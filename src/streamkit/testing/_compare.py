@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 from .._store.contract import Claim, Head, Over, Page, Store
 from .._store.lifecycle import Ended
-from ..errors._base import StreamkitError
+from ..errors import StreamkitError
 
 _Result: TypeAlias = Head | Page | list[tuple[str, Head]] | None
 _Ask: TypeAlias = Callable[[Store], Awaitable[_Result]]

@@ -338,7 +338,7 @@ def test_an_error_is_read_in_each_of_its_shapes(
 
 
 @pytest.mark.parametrize(
-    ("said", "public_words"),
+    ("said", "told"),
     [
         ("Incorrect API key provided: sk-proj-abc123.", "Incorrect API key provided: sk-…"),
         ("key AIzaSyA-b_c is not valid", "key AIza… is not valid"),

@@ -13,7 +13,7 @@ import pytest
 from anyio import create_task_group, wait_all_tasks_blocked
 
 from streamkit._store.contract import Head, Lost, verdict
-from streamkit.errors._streams import StoreAway
+from streamkit.errors import StoreAway
 from streamkit.sinks.sqlite import SQLiteStore
 from streamkit.sinks.sqlite import _threads as threads
 from streamkit.sinks.sqlite._log import Changes

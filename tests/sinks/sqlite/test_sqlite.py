@@ -16,8 +16,7 @@ from typing import Any
 import pytest
 
 from streamkit._store.contract import Store
-from streamkit.errors._base import UsageError
-from streamkit.errors._streams import StoreAway, UnusableFile
+from streamkit.errors import StoreAway, UnusableFile, UsageError
 from streamkit.sinks.sqlite import SQLiteStore
 from streamkit.sinks.sqlite import _file as file
 from streamkit.sinks.sqlite._file import Link

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from streamkit import CommandTimeout, StartFailed
-from streamkit.sources.process import Exit, stream_process
+from streamkit.sources.process import CommandTimeout, Exit, StartFailed, stream_process
 from streamkit.sources.process import _child as child_module
 
 

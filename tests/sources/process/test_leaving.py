@@ -14,18 +14,16 @@ import anyio
 import pytest
 from anyio import create_task_group, current_time, move_on_after
 
-from streamkit import (
+from streamkit import Line, StreamkitError, as_text, open_source, step
+from streamkit._feeding.handover import Handover
+from streamkit.sources.process import (
     CommandFailed,
     CommandTimeout,
-    Line,
+    Exit,
     OutputTooLarge,
-    StreamkitError,
-    as_text,
-    open_source,
-    step,
+    Process,
+    stream_process,
 )
-from streamkit._feeding.handover import Handover
-from streamkit.sources.process import Exit, Process, stream_process
 from streamkit.sources.process import _spawn as spawn_module
 
 from ...fakes import feed_until

@@ -11,19 +11,18 @@ from typing import Any
 import pytest
 from anyio import create_task_group
 
-from streamkit import (
+from streamkit import Event, Format, Line, as_jsonl, as_sse, as_text
+from streamkit._feeding.handover import Handover
+from streamkit.sources.process import (
     CommandNotFound,
-    Event,
-    Format,
-    Line,
+    Exit,
     StartFailed,
     UnsafeArgument,
-    as_jsonl,
-    as_sse,
-    as_text,
+    only,
+    option,
+    stream_process,
+    stream_shell,
 )
-from streamkit._feeding.handover import Handover
-from streamkit.sources.process import Exit, only, option, stream_process, stream_shell
 
 from ...fakes import drain
 from ._commands import first, outcome, run, sh

@@ -17,10 +17,10 @@ from typing import TypeAlias
 
 from anyio import current_effective_deadline, current_time, sleep
 
-from ..._feeding.source import close, feeding_now
+from ..._feeding.closing import close, feeding_now
 from ..._items.sse import SSEDecoder
 from ..._upstream.request import Response, event_stream
-from ...errors._upstream import UpstreamStatus, UpstreamUnreachable
+from ...errors import UpstreamStatus, UpstreamUnreachable
 from .._errors import InvalidChunk
 
 # A picture as base64 fits; the SDKs of the providers have no bound at all.

@@ -16,10 +16,10 @@ from typing import Any
 
 from anyio import CancelScope
 
-from ..._feeding.source import close
+from ..._feeding.closing import close
 from ..._upstream.clients import is_of
 from ..._upstream.request import MAX_BODY, is_of_transport
-from ...errors._upstream import UpstreamCut, UpstreamStatus, UpstreamUnreachable
+from ...errors import UpstreamCut, UpstreamStatus, UpstreamUnreachable
 from .._errors import InvalidChunk
 
 # That it has already read; for more it has to wait, and is cancelled there. But on uvloop a wait

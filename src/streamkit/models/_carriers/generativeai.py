@@ -19,11 +19,11 @@ from typing import Any
 
 from anyio import create_task_group, get_cancelled_exc_class, sleep
 
-from ..._feeding.source import close
+from ..._feeding.closing import close
 from ..._feeding.threaded import Threaded
 from ..._upstream.clients import is_of
 from ..._upstream.request import MAX_BODY
-from ...errors._upstream import UpstreamCut, UpstreamStatus, UpstreamUnreachable
+from ...errors import UpstreamCut, UpstreamStatus, UpstreamUnreachable
 from .._errors import InvalidChunk
 
 # Between two looks at a thread that does not end.

@@ -17,7 +17,7 @@ import re
 from typing import Any
 
 from ..._items.json import from_json, to_json, to_utf8
-from ...errors._base import ItemRefused
+from ...errors import ItemRefused
 from .._events import Error
 
 # An error's message is for people; what is longer is a page of HTML, or worse.

@@ -22,7 +22,7 @@ from ..._store.bells import Listener, Listeners
 from ..._store.contract import Claim, Head, Over, Page, Store
 from ..._store.lifecycle import Ended
 from ..._store.worker import Worker
-from ...errors._streams import StoreAway
+from ...errors import StoreAway
 from ._file import SQLiteFile
 from ._log import Changes, Row, head_of, list_streams, read_page
 from ._threads import Poller, Reader, Writer

@@ -9,8 +9,7 @@ import sqlite3
 from time import monotonic, sleep
 from typing import Any, Literal
 
-from ...errors._base import UsageError
-from ...errors._streams import StoreAway, UnusableFile
+from ...errors import StoreAway, UnusableFile, UsageError
 
 VERSION = 1
 

@@ -6,30 +6,43 @@ leads a session of its own, and is stopped with its whole group.
 
 from __future__ import annotations
 
-__all__ = ("Exit", "only", "option", "stream_process", "stream_shell")
+__all__ = (
+    "CommandFailed",
+    "CommandNotFound",
+    "CommandTimeout",
+    "Exit",
+    "OutputTooLarge",
+    "StartFailed",
+    "UnsafeArgument",
+    "only",
+    "option",
+    "stream_process",
+    "stream_shell",
+)
 
 import os
-from collections import deque
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from signal import Signals
 from typing import ClassVar, Literal, TypeAlias, TypedDict
 
-from anyio import CancelScope, current_time
-from anyio.lowlevel import checkpoint
 from typing_extensions import Unpack
 
-from ..._feeding.source import Batched, Feeding, feeding_now, register
+from ..._feeding.batched import Batched
+from ..._feeding.closing import Feeding, feeding_now, register
 from ..._items.event import Event, Typed
 from ..._items.lines import MAX_LINE, Line
-from ...errors._base import (
+from ..._loop import shielded
+from ...errors import StreamkitError
+from ._child import Child, Reason
+from ._errors import (
     CommandFailed,
+    CommandNotFound,
     CommandTimeout,
     OutputTooLarge,
-    StreamkitError,
+    StartFailed,
     UnsafeArgument,
 )
-from ._child import Child, Reason
 from ._spawn import Settings
 
 Argument: TypeAlias = str | os.PathLike[str]
@@ -204,32 +217,17 @@ class Process(Batched[Line | Exit]):
 
     def __init__(self, settings: Settings, *, check: bool) -> None:
         """Nothing is started yet."""
+        super().__init__()
         self._settings, self._check = settings, check
         self._child: Child | None = None
         self._feeding: Feeding | None = None
         self._ended = False
         self._error: StreamkitError | None = None
-        self._taken: deque[Line | Exit] = deque()
-
-    async def __anext__(self) -> Line | Exit:
-        """Return the next line, or the exit."""
-        if not self._taken:
-            self._taken.extend(await self._next())
-        if not self._taken:
-            raise StopAsyncIteration
-        if not len(self._taken) & 1023:  # a batch may have a hundred thousand lines
-            await checkpoint()
-        return self._taken.popleft()
 
     async def open(self) -> None:
         """Start the command."""
         if not self._ended:
             self._started()
-
-    async def batches(self) -> AsyncGenerator[Sequence[Line | Exit], None]:
-        """Yield what was read in one go."""
-        while batch := await self._next():
-            yield batch
 
     @property
     def closed(self) -> bool:
@@ -241,15 +239,15 @@ class Process(Batched[Line | Exit]):
         self._ended = True
         if self.closed or self._child is None:
             return
-        deadline = current_time() + self._settings.grace + CLOSE_TIMEOUT
-        with CancelScope(shield=True, deadline=deadline):
+        with shielded(self._settings.grace + CLOSE_TIMEOUT):
             self._child.stop("cancelled")
             while await self._child.read():
                 pass  # it may have to get rid of its output before it can end
         if not self._child.over:
             self._child.close()
 
-    async def _next(self) -> Sequence[Line | Exit]:
+    async def read(self) -> Sequence[Line | Exit]:
+        """Return the lines that the command wrote in one go; its exit comes alone."""
         if self._ended:
             error, self._error = self._error, None
             if error is not None:
@@ -298,3 +296,14 @@ def _error_of(exit: Exit, settings: Settings, *, check: bool) -> StreamkitError 
     if check and exit.code != 0:
         return CommandFailed(exit.signal or f"exit code {exit.code}")
     return None
+
+
+for _error in (
+    CommandFailed,
+    CommandNotFound,
+    CommandTimeout,
+    OutputTooLarge,
+    StartFailed,
+    UnsafeArgument,
+):
+    _error.__module__ = __name__  # a traceback says where users import it from

@@ -22,9 +22,9 @@ from typing import Literal, TypeAlias
 from anyio import CancelScope, current_time, wait_readable
 from anyio.lowlevel import checkpoint
 
-from ..._feeding.source import Feeding
+from ..._feeding.closing import Feeding
 from ..._items.lines import Line, LineDecoder
-from ...errors._base import StartFailed
+from ._errors import StartFailed
 from ._spawn import Settings, has_living_members, own_group, spawn
 
 Reason: TypeAlias = Literal["exit", "timeout", "idle_timeout", "output_limit", "cancelled"]

@@ -16,7 +16,7 @@ from pathlib import Path
 from subprocess import DEVNULL, PIPE, STDOUT, Popen
 from typing import Literal
 
-from ...errors._base import CommandNotFound, StartFailed
+from ._errors import CommandNotFound, StartFailed
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,62 @@
+"""`answer`: what a request for a stream is answered with, the same for every framework.
+
+An adapter supplies a `Client`, what was `Asked`, and an answer without a body.
+"""
+
+from __future__ import annotations
+
+__all__ = ("answer",)
+
+from typing import TYPE_CHECKING, TypeVar, cast
+
+from .._feeding.closing import close
+from .._feeding.source import Followed, Source
+from .._items.format import Format
+from .client import Asked, Client, Left, Timing
+from .head import GONE_STATUS, seen_the_end
+from .write_source import write_source
+
+if TYPE_CHECKING:
+    from .._following.following import Following
+
+T = TypeVar("T")
+
+
+async def answer(
+    client: Client, source: Source[T], format: Format[T], timing: Timing, asked: Asked
+) -> int | None:
+    """Write the response; return the status of the empty one that is to be sent in its place.
+
+    None when it was written, as far as the client was there. On every way out the source is
+    closed.
+    """
+    if isinstance(source, Followed):
+        return await _answer_following(client, cast("Following", source), format, timing, asked)
+    if asked.head or seen_the_end(format, asked.last_event_id):
+        await close(source)
+        return asked.status if asked.head else 204
+    try:
+        await write_source(client, source, format, timing)
+    except Left:
+        return _unless_started(client)
+    return None
+
+
+async def _answer_following(
+    client: Client, following: Following, format: Format[T], timing: Timing, asked: Asked
+) -> int | None:
+    # A response within one request needs neither of the two.
+    from .place import place_of  # noqa: PLC0415
+    from .write_following import write_following  # noqa: PLC0415
+
+    if asked.head:
+        return 204 if await place_of(following, format, asked) is None else asked.status
+    try:
+        return None if await write_following(client, following, format, timing, asked) else 204
+    except Left:
+        return _unless_started(client)
+
+
+def _unless_started(client: Client) -> int | None:
+    """Return a status for a client that left: nobody reads it, but middleware wants to see one."""
+    return None if client.started else GONE_STATUS
