@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamkit._store.contract import Head, Lost, new_epoch, verdict
+from streamkit._store.contract import Head
+from streamkit._store.verdict import Lost, new_epoch, verdict
 from streamkit.sinks.memory import MemoryStore
 
 from ..sinks.makers import claim_of

@@ -18,13 +18,12 @@ from anyio import (
 
 from streamkit import Event as StreamEvent
 from streamkit import Line, MemoryStore, Stream, Streams
-from streamkit._feeding.handover import Handover
 from streamkit._following import mirror as tail
 from streamkit._store.contract import Claim, Head, Over
 from streamkit._streams import inbox, pump
 from streamkit._streams import pumps as producers
 from streamkit._streams.orphans import end_orphan
-from streamkit._streams.producer import opened
+from streamkit._streams.producer import SourceProducer
 from streamkit.errors import Overflow, StoreAway
 
 from ..fakes import Fountain
@@ -220,13 +219,13 @@ async def test_a_source_at_work_fills_a_batch_when_many_follow(
 async def test_a_start_that_is_cancelled_leaves_its_source_unless_that_was_entered(
     *, entered: bool
 ) -> None:
-    hand = Handover()
+    producer = SourceProducer(["x"])
     async with create_task_group() as tasks:
-        tasks.start_soon(opened, hand, Signal())
+        tasks.start_soon(producer.wait_until_entered, Signal())
         await wait_all_tasks_blocked()
-        hand.iterated = entered
+        producer._hand.iterated = entered
         tasks.cancel_scope.cancel()
-    assert hand.left is not entered
+    assert producer._hand.left is not entered
 
 
 async def test_a_reader_behind_what_its_tail_has_seen_asks_the_store_again() -> None:

@@ -11,8 +11,8 @@ from anyio import Event, create_task_group, fail_after, sleep, to_thread, wait_a
 from anyio.lowlevel import checkpoint
 
 from streamkit import MemoryStore, Stream, Streams
+from streamkit._streams.appending import MAX_BATCH_BYTES, MAX_BATCH_EVENTS
 from streamkit._streams.inbox import MAX_ITEMS
-from streamkit._streams.pump import MAX_BATCH_BYTES, MAX_BATCH_EVENTS
 from streamkit.errors import StoreAway, StreamEnded, StreamFailed
 
 from ..fakes import Fountain, jumping_clock

@@ -10,8 +10,9 @@ from collections.abc import Callable
 import pytest
 
 from streamkit import StreamkitError
-from streamkit._store.contract import Claim, new_epoch
+from streamkit._store.contract import Claim
 from streamkit._store.cursor import new_token
+from streamkit._store.verdict import new_epoch
 from streamkit._streams.orphans import end_orphan
 
 from ._client import Exchange, Server

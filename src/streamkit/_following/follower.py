@@ -17,10 +17,10 @@ from anyio import sleep
 from .._items.format import Format
 from .._items.stored import StoredEvent, make_stored, stored_event
 from .._store.contract import Head
-from .._store.cursor import START, Cursor, format_cursor, is_valid, token_at
+from .._store.cursor import START, Cursor, format_cursor, ids, is_valid, token_at
 from .._store.patience import Patience
 from ..errors import CursorLost, StoreAway
-from .mirror import Mirror, ids
+from .mirror import Mirror
 from .mirrors import PAGE, Mirrors
 from .waiting import WaitingRoom
 

@@ -9,10 +9,9 @@ from typing import TypedDict
 from .._items.json import from_json
 from .._items.stored import split_line
 from .._store.contract import Head, Page, Store
-from .._store.cursor import START, format_cursor, is_valid, parse_cursor
+from .._store.cursor import START, format_cursor, ids, is_valid, parse_cursor
 from .._store.lifecycle import STEPS, State
 from ..errors import ExpiredStream, UnknownStream
-from .mirror import ids
 from .mirrors import PAGE
 
 

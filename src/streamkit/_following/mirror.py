@@ -6,7 +6,7 @@ waits for them, and nothing is kept because of them. Rule: no I/O here.
 
 from __future__ import annotations
 
-__all__ = ("MAX_WRITE", "Block", "Mirror", "ids")
+__all__ = ("MAX_WRITE", "Block", "Mirror")
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +18,7 @@ from anyio import CancelScope, Event
 from .._items.format import Encoder, Format
 from .._items.stored import StoredEvent, stored_event
 from .._store.contract import Head
-from .._store.cursor import format_cursor, token_at
+from .._store.cursor import format_cursor, ids
 from .waiting import PLACES, WaitingRoom
 
 # The newest events of a stream that are held here; who is further behind reads the store. The pump
@@ -27,14 +27,6 @@ MAX_BYTES = 1 << 19
 
 # What goes out in one write to a follower who is behind.
 MAX_WRITE = 1 << 17
-
-
-def ids(head: Head, seq: int, count: int) -> Iterator[str]:
-    """Return the ids of `count` events from number `seq` on."""
-    if token_at(head, seq) == token_at(head, seq + count - 1):
-        prefix = token_at(head, seq) + "."
-        return (prefix + str(number) for number in range(seq, seq + count))
-    return (format_cursor(head, number) for number in range(seq, seq + count))
 
 
 class Block:

@@ -16,19 +16,14 @@ __all__ = (
     "PAGE_BYTES",
     "Claim",
     "Head",
-    "Lost",
     "Over",
     "Page",
     "Store",
-    "new_epoch",
-    "verdict",
 )
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from enum import Enum
-from secrets import randbits
 from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 from .lifecycle import Ended, State
@@ -150,38 +145,6 @@ class Store(Protocol):
         An append of events, a cancel, a claim and a delete ring; a renewal does not.
         """
         ...
-
-
-class Lost(Enum):
-    """Why a claim is worth nothing any more."""
-
-    GONE = "it was deleted, or its store was emptied"
-    REPLACED = "its name was started again"
-    FENCED = "another process has taken it over"
-    ROLLED_BACK = "its store forgot the claim itself"
-    BROKEN = "its store failed"
-
-
-def verdict(claim: Claim, head: Head | None, expected: int) -> int | Lost:
-    """Judge what a store returned to an append: how many events are in it, beyond `expected`.
-
-    They landed now, or in an attempt whose acknowledgement was lost. Below 0: the store has
-    forgotten events that it had acknowledged.
-    """
-    if head is None:
-        return Lost.GONE
-    if head.life != claim.life:
-        return Lost.REPLACED
-    if head.epoch > claim.epoch:
-        return Lost.FENCED
-    if head.epoch < claim.epoch:
-        return Lost.ROLLED_BACK
-    return head.tail - expected
-
-
-def new_epoch(over: int = 0) -> int:
-    """Return an epoch above another; two that are made at once are very likely to differ."""
-    return ((over >> 24) + 1 << 24) + randbits(24)
 
 
 for _public in (Claim, Head, Page, Store):

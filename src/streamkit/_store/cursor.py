@@ -8,9 +8,19 @@ an event unseen. Rule: no I/O here.
 
 from __future__ import annotations
 
-__all__ = ("START", "Cursor", "format_cursor", "is_valid", "new_token", "parse_cursor", "token_at")
+__all__ = (
+    "START",
+    "Cursor",
+    "format_cursor",
+    "ids",
+    "is_valid",
+    "new_token",
+    "parse_cursor",
+    "token_at",
+)
 
 import re
+from collections.abc import Iterator
 from secrets import choice
 from typing import NamedTuple
 
@@ -69,3 +79,11 @@ def is_valid(cursor: Cursor, head: Head) -> bool:
             return cursor.seq <= end
         end = first - 1
     return False
+
+
+def ids(head: Head, seq: int, count: int) -> Iterator[str]:
+    """Return the ids of `count` events from number `seq` on."""
+    if token_at(head, seq) == token_at(head, seq + count - 1):
+        prefix = token_at(head, seq) + "."
+        return (prefix + str(number) for number in range(seq, seq + count))
+    return (format_cursor(head, number) for number in range(seq, seq + count))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-__all__ = ("GivenOptions", "Retention", "StreamOptions")
+__all__ = ("GivenOptions", "StreamOptions")
 
-from collections import deque
 from dataclasses import dataclass
 from typing import Literal, TypedDict
 
@@ -46,30 +45,3 @@ class GivenOptions(TypedDict, total=False):
     on_leave: Literal["detach", "cancel"]
     grace: float
     when_full: Literal["wait", "fail"]
-
-
-class Retention:
-    """How much of a stream is held, and what has to go for more; in the portions it was written."""
-
-    def __init__(self, options: StreamOptions) -> None:
-        """Nothing is held yet."""
-        self._options = options
-        self._portions: deque[tuple[int, int]] = deque()  # the last number and the bytes of each
-        self._bytes = 0
-        self._first = 0
-
-    def add(self, last: int, size: int) -> None:
-        """Note a portion up to a number."""
-        self._portions.append((last, size))
-        self._bytes += size
-
-    def forget(self, last: int, size: int) -> int:
-        """Return the number below which nothing is to be held once a portion more is there."""
-        self._first = max(self._first, last - self._options.max_events + 1)
-        while self._portions and (
-            self._bytes + size > self._options.max_bytes or self._portions[0][0] < self._first
-        ):
-            gone, freed = self._portions.popleft()
-            self._bytes -= freed
-            self._first = max(self._first, gone + 1)
-        return self._first

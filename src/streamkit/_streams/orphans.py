@@ -10,10 +10,11 @@ from random import uniform
 from anyio import sleep
 
 from .._items.stored import last_line
-from .._store.contract import Claim, Head, Store, new_epoch
+from .._store.contract import Claim, Head, Store
 from .._store.cursor import new_token
 from .._store.lifecycle import last_event
 from .._store.patience import Patience
+from .._store.verdict import new_epoch
 from ..errors import StoreAway
 
 logger = logging.getLogger("streamkit")

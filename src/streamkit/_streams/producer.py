@@ -1,25 +1,17 @@
-"""What runs behind a stream: a source that is fed, a job, a block of somebody's code; and its pump.
-
-A job is fed like a source that yields nothing. So it is cancelled once and then has time to clean
-up, and what it opened is closed with it.
-"""
+"""What a pump takes from: a source, a job, or a block of somebody's code."""
 
 from __future__ import annotations
 
 __all__ = (
-    "Intake",
+    "BlockProducer",
+    "JobProducer",
     "NeverOpened",
-    "Produced",
-    "SourceIntake",
-    "fed_by_job",
-    "fed_by_source",
+    "Producer",
+    "SourceProducer",
     "is_awaited",
-    "opened",
 )
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from inspect import (
     isasyncgen,
     isasyncgenfunction,
@@ -28,23 +20,36 @@ from inspect import (
     isgenerator,
     isgeneratorfunction,
 )
-from typing import Any, Protocol, cast
+from typing import Protocol, cast
 
-from anyio import Event
+from anyio import CancelScope, Event
 
+from .._feeding.closing import Feeding
 from .._feeding.handover import Handover
+from .._feeding.leaving import Leaving
 from .._feeding.source import Source
+from .._feeding.threaded import Threaded
 from .._items.format import Encoder
 from .._items.stored import stored_line
 from ..errors import ServerStopping, SourceCancelled
+from .appending import MAX_BATCH_BYTES, MAX_BATCH_EVENTS
 from .inbox import Inbox
 
 
-class Intake(Protocol):
-    """Where a pump takes from."""
+class Producer(Protocol):
+    """Produce in one task, and hand the lines to the pump, which is another."""
+
+    async def run(self) -> None:
+        """Produce until the end, or until `leave` was called and all is cleaned up."""
+
+    def leave(self) -> None:
+        """Cancel what produces, once."""
 
     async def take(self) -> Sequence[bytes]:
-        """Return the lines that are there, after waiting for some; nothing at the end."""
+        """Return the lines that are there, after waiting for some; nothing at the end.
+
+        After the lines comes the error with which it ended.
+        """
         ...
 
     @property
@@ -59,7 +64,7 @@ class Intake(Protocol):
 
     @property
     def stuck(self) -> bool:
-        """Tell whether there is no room, so that the source has to wait."""
+        """Tell whether there is no room, so that what produces has to wait."""
         ...
 
 
@@ -67,29 +72,31 @@ class NeverOpened(Exception):
     """The source could not be entered; nothing is written, and nothing has been."""
 
 
-@dataclass(frozen=True, slots=True)
-class Produced:
-    """What a pump takes from, and how its source is run and left."""
+class SourceProducer:
+    """A source, by way of a handover."""
 
-    intake: Intake
-    leave: Callable[[], None]
-    run: Callable[[], Coroutine[Any, Any, None]] | None = None
-    """None when the caller's own task is the source."""
+    def __init__(self, source: Source[object]) -> None:
+        self._source = source
+        self._hand = Handover(max_bytes=MAX_BATCH_BYTES, max_items=MAX_BATCH_EVENTS)
 
+    async def run(self) -> None:
+        await self._hand.feed(self._source, _Lines())
 
-class _Lines(Encoder[object]):
-    """Items as a store keeps them."""
+    def leave(self) -> None:
+        self._hand.leave()
 
-    def one(self, item: object) -> bytes:
-        return line + b"\n" if (line := stored_line(item)) else b""
-
-
-class SourceIntake:
-    """Take the lines that a handover has ready."""
-
-    def __init__(self, hand: Handover) -> None:
-        """`hand` is fed with lines."""
-        self._hand = hand
+    async def wait_until_entered(self, ended: Event) -> None:
+        """Wait for the source to be entered; raise why it could not be, once its stream ended."""
+        try:
+            await self._hand.opened.wait()
+        except BaseException:
+            if not self._hand.iterated:
+                self._hand.leave()
+            raise
+        if not self._hand.iterated:
+            await ended.wait()
+            await self._hand.take()
+            raise ServerStopping
 
     async def take(self) -> list[bytes]:
         """Return what is there; `NeverOpened` when the source could not be entered."""
@@ -97,55 +104,105 @@ class SourceIntake:
             await self._hand.opened.wait()
             if not self._hand.iterated:
                 raise NeverOpened
-        return (await self._hand.take()).splitlines()
+        return await self._hand.take_pieces()
 
     @property
     def ready(self) -> bool:
-        """Tell whether there is something to take."""
         return self._hand.waiting > 0
 
     @property
     def over(self) -> bool:
-        """Tell whether the source has ended and all was taken."""
         return self._hand.ended and not self._hand.waiting
 
     @property
     def stuck(self) -> bool:
-        """Tell whether the source waits for room."""
         return self._hand.full
 
 
-def fed_by_source(hand: Handover, source: Source[object]) -> Produced:
-    """Return what takes from a source, by way of a handover."""
-    return Produced(SourceIntake(hand), hand.leave, partial(hand.feed, source, _Lines()))
+class _InboxProducer:
+    """Code that writes to an inbox."""
+
+    def __init__(self, inbox: Inbox) -> None:
+        self._inbox = inbox
+
+    async def take(self) -> list[bytes]:
+        return await self._inbox.take()
+
+    @property
+    def ready(self) -> bool:
+        return self._inbox.ready
+
+    @property
+    def over(self) -> bool:
+        return self._inbox.over
+
+    @property
+    def stuck(self) -> bool:
+        return self._inbox.stuck
 
 
-def fed_by_job(inbox: Inbox, job: Callable[[], object], *, awaited: bool) -> Produced:
-    """Return what takes from the inbox that a job writes to."""
-    hand = Handover()
+class BlockProducer(_InboxProducer):
+    """The block of `async with streams.open(…)`, which runs where it stands."""
 
-    async def run() -> None:
-        error: Exception | None = SourceCancelled()
+    def __init__(self, inbox: Inbox, block: CancelScope) -> None:
+        super().__init__(inbox)
+        self._block = block
+
+    async def run(self) -> None:
+        """Do nothing: the block is another task's."""
+
+    def leave(self) -> None:
+        self._block.cancel()
+
+
+class JobProducer(_InboxProducer):
+    """A function that writes to the inbox, in a task of ours, or in a thread."""
+
+    def __init__(self, inbox: Inbox, job: Callable[[], object], *, awaited: bool) -> None:
+        super().__init__(inbox)
+        self._job, self._awaited = job, awaited
+        self._leaving = Leaving()
+
+    async def run(self) -> None:
         try:
-            await hand.feed(_awaiting(job) if awaited else _calling(job), _Lines())
-            await hand.take()
-            error = None
-        except Exception as failure:  # noqa: BLE001 - it is how the stream ends
-            error = failure
+            await self._leaving.run(self._work)
         finally:
-            inbox.end(error)
+            error = self._leaving.error
+            if error is None or isinstance(error, Exception):
+                self._inbox.end(error)
+            else:  # Ctrl-C in the job, say
+                self._inbox.end(SourceCancelled())
+        if error is not None and not isinstance(error, Exception):
+            raise error
 
-    return Produced(inbox, hand.leave, run)
+    def leave(self) -> None:
+        self._leaving.leave()
+
+    async def _work(self, feeding: Feeding) -> None:
+        if self._leaving.left:
+            return
+        thread = None if self._awaited else Threaded(_called(self._job))
+        try:
+            if thread is None:
+                await cast("Awaitable[object]", self._job())
+            else:
+                await thread.read()
+        finally:
+            self._leaving.clean_up()
+            if thread is not None:
+                await thread.aclose()
+            await feeding.close()
 
 
-async def _awaiting(job: Callable[[], object]) -> AsyncGenerator[object, None]:
-    await cast("Awaitable[object]", job())
-    return
-    yield  # type: ignore[unreachable]  # it makes this a generator, of nothing
+class _Lines(Encoder[object]):
+    """Items as a store keeps them."""
+
+    def one(self, item: object) -> bytes:
+        return stored_line(item)
 
 
-def _calling(job: Callable[[], object]) -> Iterator[object]:
-    """Call a job; what is fed with a generator like this runs it in a thread of its own."""
+def _called(job: Callable[[], object]) -> Iterator[object]:
+    """Call a job when this is first asked for an item: in a thread of its own. There is none."""
     done = job()
     if isgenerator(done) or isasyncgen(done) or iscoroutine(done):
         if not isasyncgen(done):
@@ -154,20 +211,6 @@ def _calling(job: Callable[[], object]) -> Iterator[object]:
             "a job that is a plain function returned what has not run: pass that itself"
         )
     yield from ()
-
-
-async def opened(hand: Handover, ended: Event) -> None:
-    """Wait until a source was entered, or raise why it could not be, once its stream has ended."""
-    try:
-        await hand.opened.wait()
-    except BaseException:
-        if not hand.iterated:
-            hand.leave()
-        raise
-    if not hand.iterated:
-        await ended.wait()
-        await hand.take()
-        raise ServerStopping
 
 
 def is_awaited(job: object) -> bool:

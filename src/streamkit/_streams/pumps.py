@@ -14,14 +14,15 @@ from anyio.abc import TaskGroup
 
 from .._following.clock import Clock
 from .._following.mirrors import Mirrors
-from .._store.contract import Claim, Head, Over, Store, new_epoch
+from .._store.contract import Claim, Head, Over, Store
 from .._store.cursor import new_token
 from .._store.listening import Listening
 from .._store.names import check_name
 from .._store.patience import Patience
+from .._store.verdict import new_epoch
 from ..errors import ServerStopping, StoreAway, StreamExists
 from .options import GivenOptions, StreamOptions
-from .producer import Produced
+from .producer import Producer
 from .pump import Pump
 
 IfExists: TypeAlias = Literal["raise", "follow", "restart"]
@@ -71,9 +72,9 @@ class Pumps:
         return self._pumps.get(name)
 
     async def start(
-        self, name: str, produced: Produced, if_exists: IfExists, own: GivenOptions
+        self, name: str, producer: Producer, if_exists: IfExists, own: GivenOptions
     ) -> Pump | None:
-        """Claim a name and write what is produced; None when it has a writer and is followed.
+        """Claim a name and write what it produces; None when it has a writer and is followed.
 
         What writes it here already is stopped first, and for so long the source is not begun.
         """
@@ -90,7 +91,7 @@ class Pumps:
         lock = self._starting.setdefault(name, Lock())
         async with lock:
             with CancelScope(shield=True):
-                pump = await self._begin(claim, options, produced, if_exists)
+                pump = await self._begin(claim, options, producer, if_exists)
         return pump
 
     async def stop(self, drain: float) -> None:
@@ -107,7 +108,7 @@ class Pumps:
             pump.scope.cancel()
 
     async def _begin(
-        self, claim: Claim, options: StreamOptions, produced: Produced, if_exists: IfExists
+        self, claim: Claim, options: StreamOptions, producer: Producer, if_exists: IfExists
     ) -> Pump | None:
         head = await self._claimed(claim, "anything" if if_exists == "restart" else "nothing")
         if head is None or head.life != claim.life:
@@ -117,7 +118,7 @@ class Pumps:
         if self._tasks is None:
             await self._store.delete(claim.name)
             raise ServerStopping
-        return self._run(self._tasks, claim, head, options, produced)
+        return self._run(self._tasks, claim, head, options, producer)
 
     async def _ended(self) -> None:
         for pump in list(self._pumps.values()):
@@ -133,35 +134,32 @@ class Pumps:
         return await self._store.claim(claim, over)
 
     def _run(
-        self, tasks: TaskGroup, claim: Claim, head: Head, options: StreamOptions, produced: Produced
+        self, tasks: TaskGroup, claim: Claim, head: Head, options: StreamOptions, producer: Producer
     ) -> Pump:
         old = self._pumps.get(claim.name)
         if old is not None:
             old.displace()
         mirror = self._mirrors.feed_here(claim.name)
         mirror.feed(head, 0, [])
-        pump = Pump(
-            self._store, claim, mirror, options, intake=produced.intake, leave=produced.leave
-        )
+        pump = Pump(self._store, claim, mirror, options, producer)
         self._pumps[claim.name] = pump
-        tasks.start_soon(self._pumped, pump, produced)
-        tasks.start_soon(self._produce, old, pump, produced)
+        tasks.start_soon(self._pumped, pump, producer)
+        tasks.start_soon(self._produce, old, pump, producer)
         return pump
 
-    async def _produce(self, old: Pump | None, pump: Pump, produced: Produced) -> None:
+    async def _produce(self, old: Pump | None, pump: Pump, producer: Producer) -> None:
         if old is not None:
             with move_on_after(CLOSE_TIMEOUT):
                 await old.ended.wait()
         pump.ready.set()
-        if produced.run is not None:
-            await produced.run()
+        await producer.run()
 
-    async def _pumped(self, pump: Pump, produced: Produced) -> None:
+    async def _pumped(self, pump: Pump, producer: Producer) -> None:
         try:
             with pump.scope:
                 await pump.run()
         finally:
-            produced.leave()
+            producer.leave()
             if self._pumps.get(pump.claim.name) is pump:  # and nobody has started it anew
                 del self._pumps[pump.claim.name]
                 self._mirrors.feed_no_more(pump.mirror)

@@ -19,7 +19,6 @@ from anyio.abc import TaskGroup
 from typing_extensions import Unpack
 
 from .._feeding.closing import close
-from .._feeding.handover import Handover
 from .._feeding.source import Source, check_source
 from .._following.clock import Clock
 from .._following.following import Following
@@ -41,8 +40,8 @@ from ..errors import (
 from .inbox import Inbox
 from .options import GivenOptions, StreamOptions
 from .orphans import sweep_for_ever
-from .producer import Produced, fed_by_job, fed_by_source, is_awaited, opened
-from .pump import MAX_BATCH_BYTES, MAX_BATCH_EVENTS, Pump
+from .producer import BlockProducer, JobProducer, Producer, SourceProducer, is_awaited
+from .pump import Pump
 from .pumps import CLOSE_TIMEOUT, IfExists, Pumps
 from .stream import Stream
 
@@ -167,15 +166,15 @@ class Streams:
         is stopped, and its followers are told.
         """
         check_source(source)
-        hand = Handover(max_bytes=MAX_BATCH_BYTES, max_items=MAX_BATCH_EVENTS)
+        producer = SourceProducer(source)
         pump = None
         try:
-            pump = await self._write(name, fed_by_source(hand, source), if_exists, options)
+            pump = await self._write(name, producer, if_exists, options)
         finally:
             if pump is None:
                 await close(source)
         if pump is not None:
-            await opened(hand, pump.ended)
+            await producer.wait_until_entered(pump.ended)
         return self.follow(name)
 
     async def launch(
@@ -195,8 +194,8 @@ class Streams:
         inbox = Inbox(name)
         pump: Pump | None = None
         stream = Stream(name, inbox, lambda: pump is not None and pump.cancelled is not None)
-        produced = fed_by_job(inbox, partial(job, stream, *args), awaited=awaited)
-        pump = await self._write(name, produced, if_exists, options)
+        producer = JobProducer(inbox, partial(job, stream, *args), awaited=awaited)
+        pump = await self._write(name, producer, if_exists, options)
         return self.follow(name)
 
     @asynccontextmanager
@@ -213,7 +212,7 @@ class Streams:
         behind it. `StreamLost` says that somebody else has taken the name.
         """
         inbox, scope = Inbox(name), CancelScope()
-        pump = await self._write(name, Produced(inbox, scope.cancel), if_exists, options)
+        pump = await self._write(name, BlockProducer(inbox, scope), if_exists, options)
         if pump is None:
             raise ValueError('open writes; it cannot be asked to "follow"')
         failure: Exception | None = SourceCancelled()
@@ -295,10 +294,10 @@ class Streams:
             raise ServerStopping if self._stopping else NotRunning
 
     async def _write(
-        self, name: str, produced: Produced, if_exists: IfExists, options: GivenOptions
+        self, name: str, producer: Producer, if_exists: IfExists, options: GivenOptions
     ) -> Pump | None:
         self._running()
-        return await self._pumps.start(name, produced, if_exists, options)
+        return await self._pumps.start(name, producer, if_exists, options)
 
 
 for _public in (Statistics, Streams):

@@ -8,7 +8,8 @@ from functools import partial
 
 import anyio
 
-from streamkit._store.contract import Claim, new_epoch
+from streamkit._store.contract import Claim
+from streamkit._store.verdict import new_epoch
 from streamkit.sinks.sqlite import SQLiteStore
 
 EVENT = b'{"type":"message","kind":"text","time":1.5,"data":"%d"}'

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from anyio import create_task_group, wait_all_tasks_blocked
 
-from streamkit._store.contract import Head, Lost, verdict
+from streamkit._store.contract import Head
+from streamkit._store.verdict import Lost, verdict
 from streamkit.errors import StoreAway
 from streamkit.sinks.sqlite import SQLiteStore
 from streamkit.sinks.sqlite import _threads as threads

@@ -1,0 +1,184 @@
+"""`Appending`: the lines of one stream on their way into the store, until they have landed.
+
+```
+pending ── batch ──► store.append(claim, expected=seq, batch) ──► head, as it then is
+   ▲                         ▲                                        │
+   │                         │                                     verdict
+   │                         │                                        │
+   │                         ├── wait ◄── 0: not applied, and the claim still holds
+   │                         ├── wait ◄── ROLLED_BACK: the store forgot our claim; claim again
+   │                         ├── wait ◄── (StoreAway: no answer; renew the lease, if that works)
+   │                                                                  │
+   └── n < 0: the store forgot events that it had acknowledged ◄──────┤
+                                                                      │
+       n > 0: they landed, now or in an attempt whose answer was lost ◄──────► delivered
+       another Lost: somebody else has the stream, or it is gone ◄────┘──────► ClaimLost
+```
+
+A lost acknowledgement is no case of its own: the same bytes are appended again, and the verdict
+says how many are there.
+"""
+
+from __future__ import annotations
+
+__all__ = ("MAX_BATCH_BYTES", "MAX_BATCH_EVENTS", "Appending", "ClaimLost", "Retention")
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+
+from anyio import sleep
+
+from .._following.mirror import Mirror
+from .._store.contract import Claim, Head, Store
+from .._store.lifecycle import Ended
+from .._store.patience import Patience
+from .._store.verdict import Lost, new_epoch, verdict
+from ..errors import StoreAway
+from .options import StreamOptions
+
+logger = logging.getLogger("streamkit")
+
+# What one append may hold: it is one transaction of a store, and one answer to wait for.
+MAX_BATCH_EVENTS = 5_000
+MAX_BATCH_BYTES = 1 << 20
+
+
+class ClaimLost(Exception):
+    """Nothing can be written any more."""
+
+    def __init__(self, why: Lost) -> None:
+        self.why = why
+
+
+class Appending:
+    """Append what is pending, batch by batch; `mirror` has what the store may forget."""
+
+    def __init__(
+        self,
+        store: Store,
+        claim: Claim,
+        mirror: Mirror,
+        options: StreamOptions,
+        *,
+        waits: Callable[[], None],
+    ) -> None:
+        """Call `waits` each time that the store is found away."""
+        self.claim = claim
+        self.pending: list[bytes] = []
+        self.seq = 0
+        """The number of the last event that the store acknowledged."""
+        self.begun = self.acknowledged = 0
+        """The numbers of the last append that was begun, and of the last that was answered."""
+        self._store, self._mirror, self._waits = store, mirror, waits
+        self._retention = Retention(options)
+
+    async def append(self, close: Ended | None) -> tuple[Head, list[bytes]]:
+        """Append one batch, the last of them with the end; return the head, and what landed."""
+        batch, size = self._batch()
+        head, landed = await self._landed(
+            batch, size, close if len(batch) == len(self.pending) else None
+        )
+        if landed < 0:
+            self._write_again(head, -landed)
+            return head, []
+        if landed:
+            self.pending = self.pending[landed:] if landed < len(self.pending) else []
+            self.seq += landed
+            self._retention.add(self.seq, size)
+        return head, batch
+
+    def _batch(self) -> tuple[list[bytes], int]:
+        """Return what one append may hold of what is pending, and its bytes."""
+        pending = self.pending
+        size = sum(map(len, pending))
+        if len(pending) <= MAX_BATCH_EVENTS and size <= MAX_BATCH_BYTES:
+            return pending, size
+        size = 0
+        for count, line in enumerate(pending):
+            if count == MAX_BATCH_EVENTS or (count and size + len(line) > MAX_BATCH_BYTES):
+                return pending[:count], size
+            size += len(line)
+        return pending, size
+
+    async def _landed(self, batch: list[bytes], size: int, close: Ended | None) -> tuple[Head, int]:
+        """Append, however often it takes; return the head, and how many events are there now."""
+        name = self.claim.name
+        patience = Patience(
+            f"the stream {name} waits for its store", f"the stream {name} has its store back"
+        )
+        while True:
+            try:
+                head = await self._tried(batch, size, close)
+                found = verdict(self.claim, head, self.seq)
+                if found is Lost.ROLLED_BACK and head is not None:
+                    await self._claim_again(head)
+                elif head is None or isinstance(found, Lost):
+                    raise ClaimLost(found if isinstance(found, Lost) else Lost.GONE)
+                elif found or not batch:
+                    patience.over()
+                    return head, found
+                elif head.state != "open":
+                    raise ClaimLost(Lost.FENCED)
+                pause = patience.pause()
+            except StoreAway as error:
+                pause = patience.pause(error)
+                self._waits()
+                # A full disk has no room for the batch, but it has for the lease.
+                with suppress(StoreAway):
+                    await self._store.append(self.claim, self.seq, [])
+            await sleep(min(pause, self.claim.lease / 3))
+
+    async def _tried(self, batch: list[bytes], size: int, close: Ended | None) -> Head | None:
+        self.begun += 1
+        forget = self._retention.forget(self.seq + len(batch), size)
+        head = await self._store.append(self.claim, self.seq, batch, close=close, forget=forget)
+        self.acknowledged = self.begun
+        return head
+
+    async def _claim_again(self, head: Head) -> None:
+        epoch = new_epoch(max(head.epoch, self.claim.epoch))
+        self.claim = replace(self.claim, epoch=epoch)
+        await self._store.claim(self.claim, "lapsed")
+
+    def _write_again(self, head: Head, missing: int) -> None:
+        """Have the store take once more what it forgot: the same bytes, so cursors stay valid."""
+        lines = self._mirror.lines(head.tail)
+        logger.warning(
+            "the store forgot %d events of the stream %s that it had acknowledged",
+            missing,
+            self.claim.name,
+        )
+        if lines is None or len(lines) < missing:
+            raise ClaimLost(Lost.ROLLED_BACK)
+        self.pending[:0] = lines[:missing]
+        self.seq = head.tail
+
+
+class Retention:
+    """How much of a stream is held, and what has to go for more; in the portions it was written."""
+
+    def __init__(self, options: StreamOptions) -> None:
+        """Nothing is held yet."""
+        self._options = options
+        self._portions: deque[tuple[int, int]] = deque()  # the last number and the bytes of each
+        self._bytes = 0
+        self._first = 0
+
+    def add(self, last: int, size: int) -> None:
+        """Note a portion up to a number."""
+        self._portions.append((last, size))
+        self._bytes += size
+
+    def forget(self, last: int, size: int) -> int:
+        """Return the number below which nothing is to be held once a portion more is there."""
+        self._first = max(self._first, last - self._options.max_events + 1)
+        while self._portions and (
+            self._bytes + size > self._options.max_bytes or self._portions[0][0] < self._first
+        ):
+            gone, freed = self._portions.popleft()
+            self._bytes -= freed
+            self._first = max(self._first, gone + 1)
+        return self._first
