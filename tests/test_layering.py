@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,7 @@ def module_of(file: Path) -> str:
 MODULES = {module_of(file): file for file in FILES}
 
 
+@cache
 def imports(file: Path) -> set[str]:
     """Return the modules a file imports, those of the library as `streamkit.sinks.sse`."""
     found: set[str] = set()

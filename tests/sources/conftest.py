@@ -6,7 +6,6 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 from time import monotonic, sleep
 from uuid import uuid4
 
@@ -54,8 +53,8 @@ def _running_with(mark: str) -> list[int]:
     """Find the processes that inherited the mark, also where they are no children any more."""
     found = []
     for pid in filter(str.isdigit, os.listdir("/proc")):
-        with suppress(OSError):
-            if mark.encode() in Path("/proc", pid, "environ").read_bytes():
+        with suppress(OSError), open(f"/proc/{pid}/environ", "rb") as environ:
+            if mark.encode() in environ.read():
                 found.append(int(pid))
     return [pid for pid in found if is_running(pid)]
 

@@ -17,11 +17,11 @@ from streamkit.sources.tick import stream_every
 from ..fakes import jumping_clock
 
 
-@pytest.fixture
-def anyio_backend(anyio_backend: str) -> object:
+@pytest.fixture(params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> object:
     """Let trio's time jump to the next deadline; asyncio has to live with short times."""
-    options = {"clock": MockClock(autojump_threshold=0)} if anyio_backend == "trio" else {}
-    return anyio_backend, options
+    options = {"clock": MockClock(autojump_threshold=0)} if request.param == "trio" else {}
+    return request.param, options
 
 
 async def take(source: AsyncIterable[Any], count: int) -> list[Any]:

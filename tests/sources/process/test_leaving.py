@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import subprocess
-from collections.abc import AsyncGenerator, AsyncIterable
+from collections.abc import AsyncGenerator, AsyncIterable, Iterator
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,15 @@ async def test_a_failure_is_an_error_after_the_exit_when_it_is_checked(
     await run(sh("exit 0", check=True))
 
 
+@pytest.fixture
+def _hangup_is_not_ignored() -> Iterator[None]:
+    """Let a command have the default of SIGHUP, also when we were started with `nohup`."""
+    before = signal.signal(signal.SIGHUP, lambda *_: None)  # a command does not inherit a handler
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("_hangup_is_not_ignored")
 @pytest.mark.parametrize("name", ["SIGSEGV", "SIGKILL", "SIGHUP"])
 async def test_an_exit_names_the_signal(name: str) -> None:
     _, exit = await run(sh(f"ulimit -c 0; kill -{name.removeprefix('SIG')} $$"))
