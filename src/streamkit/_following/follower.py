@@ -2,6 +2,17 @@
 
 What the mirror has is taken from there, as bytes that all followers share. The rest is read from
 the store, page by page. Nothing is handed over between the two, so nothing can be lost there.
+
+A follower holds a number, `_seq`, and the head of the claim under which that event was written. In
+`take` it asks, in this order:
+
+1. Is the stream gone? It is over.
+2. Is the mirror's head of another claim? A later one is judged: where nothing was lost the
+   follower goes on, else it starts again and says `reset`. An earlier one is not looked at: the
+   pump here has not noticed yet that somebody else writes.
+3. Does the mirror know events above `_seq`? They come from the mirror, or else from the store.
+4. Has the stream ended, or do all followers have to go? It is over.
+5. Else it waits for the room's event, and says when a keep-alive is due, or when it may rest.
 """
 
 from __future__ import annotations

@@ -63,11 +63,12 @@ async def statuses(store: Store, prefix: str, state: str, after: str, limit: int
         raise ValueError(f"a state is one of {', '.join(STEPS)}, not {state!r}")
     found: list[Status] = []
     while len(found) < limit:
-        heads = await store.names(prefix, after, PAGE)
+        wanted = PAGE if state else min(PAGE, limit - len(found))
+        heads = await store.names(prefix, after, wanted)
         for name, head in heads:
             if state in ("", head.state) and len(found) < limit:
                 found.append(await _status(store, name, head))
-        if len(heads) < PAGE:
+        if len(heads) < wanted:
             break
         after = heads[-1][0]
     return found

@@ -1,6 +1,23 @@
-"""Where followers wait for more of a stream, a few in each place; and the clock's look at them.
+"""`WaitingRoom`: where a few followers wait for more of a stream, and the clock's look at them.
 
-Rule: no I/O here.
+A response waits in one of two ways. Two tasks cost 25 KiB for each idle client, one costs 19.
+
+```
+   something comes now and then                       nothing came for a whole tick
+  ┌───────────────────────────────┐  idle: the event  ┌───────────────────────────────┐
+  │ writing, in two tasks:        │  is set, and take │ resting, in one task:         │
+  │ one awaits `room.event`,      │  says "idle"      │ it awaits the client's        │
+  │ one awaits the client's       │ ────────────────► │ leaving; it is in             │
+  │ leaving                       │                   │ `room.resting`                │
+  │                               │ ◄──────────────── │                               │
+  └───────────────────────────────┘  ring: `wake()`   └───────────────────────────────┘
+   a keep-alive is due: `pings`                        a keep-alive is due: one task of
+   grows, the event is set, and                        the room writes to all who rest,
+   take says "ping"                                    one after the other: `ping()`
+```
+
+Each response notes in `since` that it waits for its client to take a write. The clock reads that at
+each tick, and gives up a client that took nothing for `send_timeout`. Rule: no I/O here.
 """
 
 from __future__ import annotations
@@ -61,11 +78,11 @@ class WaitingRoom:
     )
 
     def __init__(self, keep_alive: float | None) -> None:
-        """`keep_alive` is the longest silence that they want, in seconds."""
+        """Take the longest silence that they want, in seconds."""
         self.event = Event()
-        """The next one; each is set once."""
+        """Set when something comes; then there is a new one."""
         self.places = 0
-        """How many are here."""
+        """How many followers are here."""
         self.pings = 0
         """How many keep-alives were due."""
         self.responses: set[OpenResponse] = set()
@@ -99,17 +116,13 @@ class WaitingRoom:
     def tick(
         self, now: float, start: Callable[[Callable[[], Coroutine[Any, Any, None]]], object]
     ) -> None:
-        """Give up who is stuck; send a comment, and let them rest, when nothing comes.
+        """Give up clients that are stuck; when nothing comes, let the others rest, and ping them.
 
-        To be called a few times in each period. `start` runs a task.
+        Call it a few times in each period. `start` runs a task.
         """
-        for response in self.responses:
-            if response.since == JUST_NOW:
-                response.since = now
-            elif response.since is not None and now - response.since > response.send_timeout:
-                response.give_up()
+        self._give_up_the_stuck(now)
         if self._to_ping and self._pinged == self._pinged_before:
-            start(self._ping)
+            start(self._ping)  # the task at it waits for a client that does not take its own
         self._pinged_before = self._pinged
         step = 0.0 if self._looked is None else now - self._looked
         self._looked = now
@@ -126,6 +139,13 @@ class WaitingRoom:
         elif not self._idle:
             self._idle = True
             self._wake()
+
+    def _give_up_the_stuck(self, now: float) -> None:
+        for response in self.responses:
+            if response.since == JUST_NOW:
+                response.since = now
+            elif response.since is not None and now - response.since > response.send_timeout:
+                response.give_up()
 
     async def _ping(self) -> None:
         """Send a keep-alive to those who rest, one after the other: a task for each costs more.

@@ -7,7 +7,15 @@ Rule: no I/O here.
 
 from __future__ import annotations
 
-__all__ = ("StoredEvent", "failure_of", "last_line", "split_line", "stored_event", "stored_line")
+__all__ = (
+    "StoredEvent",
+    "failure_of",
+    "last_line",
+    "log_text",
+    "split_line",
+    "stored_event",
+    "stored_line",
+)
 
 from collections.abc import Callable
 from time import time
@@ -176,8 +184,9 @@ def _line_text(_: str, data: Any) -> str:
     return Line(text, **options).to_text()
 
 
-def _log_text(_: str, data: Any) -> str:
-    return f"[{data['timestamp']}] {data['log_level'].upper()}: {data['message']}\n"
+def log_text(timestamp: str, level: str, message: str) -> str:
+    """Return what a log record looks like as text."""
+    return f"[{timestamp}] {level.upper()}: {message}\n"
 
 
 def _nothing(*_: object) -> str:
@@ -188,7 +197,7 @@ _TEXTS: dict[str, Callable[[str, Any], str]] = {
     "text": lambda _, data: data,
     "json": _json_text,
     "line": _line_text,
-    "log": _log_text,
+    "log": lambda _, data: log_text(data["timestamp"], data["log_level"], data["message"]),
     "progress": _nothing,
     "exit": _nothing,
     # Of a model's events only its text is text; it goes unnamed.

@@ -12,6 +12,7 @@ from time import gmtime, strftime, time_ns
 from typing import ClassVar, Literal, Protocol, TypeAlias, get_args
 
 from .._items.event import Event, Typed
+from .._items.stored import log_text
 from ..errors import StreamEnded, StreamLost
 from ._progress import Progress, ProgressTracker
 
@@ -49,7 +50,7 @@ class LogRecord(Typed):
 
     def to_text(self) -> str:
         """Return `[timestamp] LEVEL: message` and a line end."""
-        return f"[{self.timestamp}] {self.level.upper()}: {self.message}\n"
+        return log_text(self.timestamp, self.level, self.message)
 
     def to_event(self) -> Event:
         """Return an unnamed event, as `EventSource.onmessage` sees it."""
