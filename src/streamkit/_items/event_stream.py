@@ -1,7 +1,7 @@
-"""`EventEncoder`: what event streams of another shape than `as_sse` have in common with it.
+"""`EventEncoder`: what all event streams have in common, whatever their events look like.
 
-Their events and data lines are as their clients know them; an id, a `retry` and comments stand
-beside these. Rule: no I/O here.
+A subclass writes the `event` and `data` lines as its clients know them; an id, a `retry` and
+comments stand beside these. Rule: no I/O here.
 """
 
 from __future__ import annotations
@@ -20,39 +20,39 @@ from .stored import StoredEvent, failure_of, stored_event
 
 
 class EventEncoder(Encoder[object]):
-    """Write `one`, `done` and `failed`, each a whole event or b""; ids and the rest are here."""
+    """Write `one`, `done` and `failed`, each a whole event or b"", without an id."""
 
     keep_alive = encode_comment("keep-alive")
 
     @abstractmethod
-    def done(self) -> bytes:
-        """Return the event that says that all is there."""
+    def done(self, count: int) -> bytes:
+        """Return the event that says that all `count` items are there."""
 
     @abstractmethod
-    def failed(self, message: str) -> bytes:
+    def failed(self, code: str, message: str) -> bytes:
         """Return the event that says that something went wrong; nothing comes after it."""
 
-    def end(self, count: int) -> bytes:  # noqa: ARG002
+    def end(self, count: int) -> bytes:
         """Return the end, with the id that keeps `EventSource` from asking again."""
-        return _with_id(self.done(), END_ID)
+        return _with_id(self.done(count), END_ID)
 
     def error(self, code: str, message: str) -> bytes:
-        """Return the failure, with that id too, unless the client shall come back."""
-        return _with_id(self.failed(message), "" if code == ServerStopping.code else END_ID)
+        """Return the failure, with that id too, unless the client is to come back."""
+        return _with_id(self.failed(code, message), "" if code == ServerStopping.code else END_ID)
 
     def kept(self, line: bytes, id: str) -> bytes:
-        """Return a kept event as its item was, with its id."""
         return _with_id(self.one(stored_event(line, "")), id)
 
     def last(self, event: StoredEvent) -> bytes:
-        """Return how the stream ended, with its id."""
-        if event.type == "end":
-            return _with_id(self.done(), event.id)
         facts = cast("dict[str, Any]", event.data)
-        return _with_id(self.failed(facts.get("message") or str(failure_of(event))), event.id)
+        if event.type == "end":
+            return _with_id(self.done(facts["count"]), event.id)
+        failure = failure_of(event)
+        code, message = facts.get("code", failure.code), facts.get("message") or str(failure)
+        return _with_id(self.failed(code, message), event.id)
 
     def come_back(self, retry: int) -> bytes:
-        """Return the wish as the start of the first event."""
+        # The start of the first event, not an event of its own.
         return b"retry: %d\n" % retry
 
 

@@ -17,10 +17,10 @@ class _Chunks(EventEncoder):
         text = text_of(item, "as_chunk_done")
         return b'data: {"chunk": %b, "done": false}\n\n' % to_json(text) if text else b""
 
-    def done(self) -> bytes:
+    def done(self, count: int) -> bytes:  # noqa: ARG002 - the shape has no place for it
         return b'data: {"chunk": "", "done": true}\n\n'
 
-    def failed(self, message: str) -> bytes:
+    def failed(self, code: str, message: str) -> bytes:  # noqa: ARG002 - nor for this
         return b'data: {"error": %b, "done": true}\n\n' % to_json(message)
 
 

@@ -35,10 +35,10 @@ class _Relay(EventEncoder):
             return _said(item, is_text=isinstance(item.data, str))
         return _value(item)
 
-    def done(self) -> bytes:
+    def done(self, count: int) -> bytes:  # noqa: ARG002 - the shape has no place for it
         return b'event: end\ndata: {"type": "end"}\n\n'
 
-    def failed(self, message: str) -> bytes:  # noqa: ARG002 - one sentence for all that goes wrong
+    def failed(self, code: str, message: str) -> bytes:  # noqa: ARG002 - one sentence for all
         return b'event: error\ndata: {"error": "Failed to process message"}\n\n'
 
 

@@ -8,18 +8,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from .._items.event import Event, Typed, check_source_event
-from .._items.format import Encoder, Format
+from .._items.event_stream import EventEncoder
+from .._items.format import Format
 from .._items.json import from_json, to_json, to_utf8
 from .._items.lines import Lines
-from .._items.sse import END_ID, EVENT_STREAM, encode_comment, encode_sse, encode_text
+from .._items.sse import EVENT_STREAM, encode_sse, encode_text
 from .._items.stored import StoredEvent, split_line, stored_event
-from ..errors import ItemRefused, ServerStopping
+from ..errors import ItemRefused
 
 
-class _Events(Encoder[object]):
+class _Events(EventEncoder):
     """Content goes unnamed, because `onmessage` sees only that; the end and failures are named."""
-
-    keep_alive = encode_comment("keep-alive")
 
     def one(self, item: object) -> bytes:
         if type(item) is dict:
@@ -44,13 +43,11 @@ class _Events(Encoder[object]):
             return [b"data: " + items.raw[:-1].replace(b"\n", b"\n\ndata: ") + b"\n\n"]
         return super().batch(items)
 
-    def end(self, count: int) -> bytes:
-        return _last("end", {"state": "done", "count": count}, END_ID)
+    def done(self, count: int) -> bytes:
+        return encode_sse(Event("end", {"state": "done", "count": count}))
 
-    def error(self, code: str, message: str) -> bytes:
-        # After a server's stop the client shall come back; after its own failure it shall not.
-        id = "" if code == ServerStopping.code else END_ID
-        return _last("error", {"state": "error", "code": code, "message": message}, id)
+    def failed(self, code: str, message: str) -> bytes:
+        return encode_sse(Event("error", {"state": "error", "code": code, "message": message}))
 
     def kept(self, line: bytes, id: str) -> bytes:
         type, kind, _, data = split_line(line)
@@ -68,13 +65,6 @@ class _Events(Encoder[object]):
 
     def last(self, event: StoredEvent) -> bytes:
         return encode_sse(event)
-
-    def come_back(self, retry: int) -> bytes:
-        return b"retry: %d\n" % retry
-
-
-def _last(type: str, data: dict[str, object], id: str) -> bytes:
-    return encode_sse(Event(type, data, id=id))
 
 
 as_sse: Format[object] = Format("as_sse", f"{EVENT_STREAM}; charset=utf-8", _Events, shared=True)
