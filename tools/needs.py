@@ -58,7 +58,9 @@ def fetch_chromium() -> None:
 
         for name in ("al2023.tar", "fonts.tar"):
             with tarfile.open(fileobj=BytesIO(inflated(name))) as part:
-                part.extractall(folder, filter="data")
+                # Python 3.11.2 of Debian 12 knows no filters.
+                part.extraction_filter = getattr(tarfile, "data_filter", None)
+                part.extractall(folder)
         program = folder / "headless"
         program.write_bytes(inflated("chromium"))
     archive.unlink()
