@@ -5,14 +5,14 @@ ARGS =
 PYTHON =
 
 python = $(or $(PYTHON),python3)
-pip_install = install -qq --disable-pip-version-check --editable
+pip_install = install -qq --disable-pip-version-check
 require_python = import sys; sys.exit(sys.version_info < (3, 11) and \
 	"streamkit needs Python 3.11 or newer, and $(python) is %d.%d. Name another one, for example: \
 	make demo PYTHON=python3.12" % sys.version_info[:2])
 
 .DEFAULT_GOAL = help
 .NOTPARALLEL:
-.PHONY: demo test chaos check bench clean help
+.PHONY: demo test chaos lowest check bench dist clean help needs
 
 demo: .venv/demo.stamp   ## start the demo app; ARGS=--check calls every endpoint and exits
 	@.venv/bin/python -m examples.demo $(ARGS)
@@ -27,7 +27,11 @@ test: .venv/test.stamp   ## run all tests with coverage; ARGS="-k name" runs som
 chaos: .venv/test.stamp   ## the long form of the fault tests: ten rounds of each, a minute a round
 	STREAMKIT_CHAOS=long .venv/bin/python -m pytest tests/chaos $(ARGS)
 
-# mypy reads the benchmarks too, hence their extra.
+lowest: .venv-lowest/test.stamp   ## run all tests on the lowest versions that pyproject.toml allows
+	@.venv-lowest/bin/python tools/needs.py
+	.venv-lowest/bin/python -m pytest $(ARGS)
+
+# mypy reads the benchmarks too, hence their group.
 check: .venv/test.stamp .venv/bench.stamp   ## lint, check the formatting and the types
 	.venv/bin/python -m ruff check
 	.venv/bin/python -m ruff format --check
@@ -40,36 +44,54 @@ bench: .venv/bench.stamp   ## measure against other libraries; ARGS=--quick for 
 	.venv/bin/python -m benchmarks.appends $(ARGS)
 	.venv/bin/python -m benchmarks.models $(ARGS)
 
+dist: .venv/test.stamp   ## build what is uploaded to the package index
+	rm -rf dist
+	.venv/bin/python -m hatchling build
+
 clean:   ## remove .venv, caches and build output
-	rm -rf .venv .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache dist
+	rm -rf .venv .venv-lowest .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache dist
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 help:   ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /make \1	/p' Makefile
 
-# One stamp for each extra, touched when all of it is installed. Both test and bench contain demo.
-# Ctrl-C may leave half a package, which neither uv nor pip repairs: .venv is then made anew.
-.venv/%.stamp: pyproject.toml | .venv/created
-	@echo "Installing streamkit-py[$*] into .venv ..."
-	@trap 'rm -f .venv/created .venv/*.stamp; exit 1' HUP INT TERM; \
+# What the tests run beside Python. It takes 0.1 s when all is there.
+test: needs
+needs: .venv/test.stamp
+	@.venv/bin/python tools/needs.py
+
+# One stamp for each dependency group, touched when all of it is installed. The groups test and bench
+# contain demo. The pip of Debian 12 knows no groups: it gets their lines.
+stamps = .venv/demo.stamp .venv/test.stamp .venv/bench.stamp .venv-lowest/test.stamp
+.venv-lowest/test.stamp: constraints = --constraint .venv-lowest/constraints.txt
+.venv-lowest/test.stamp: | .venv-lowest/created
+$(filter .venv/%,$(stamps)): | .venv/created
+
+# Ctrl-C may leave half a package, which neither uv nor pip repairs: the folder is then made anew.
+$(stamps): %.stamp: pyproject.toml
+	@echo "Installing streamkit-py and its $(*F) requirements into $(@D) ..."
+	@trap 'rm -f $(@D)/created $(@D)/*.stamp; exit 1' HUP INT TERM; \
+	$(@D)/bin/python tools/requirements.py $(*F) >$(@D)/requirements.txt && \
+	$(@D)/bin/python tools/requirements.py $(*F) --lowest >$(@D)/constraints.txt && \
+	set -- --editable . --requirement $(@D)/requirements.txt $(constraints) && \
 	if uv --version >/dev/null 2>&1; then \
-		uv pip install --quiet --python .venv/bin/python --editable '.[$*]'; \
-	elif .venv/bin/python -m pip --version >/dev/null 2>&1; then \
-		.venv/bin/python -m pip $(pip_install) '.[$*]'; \
+		uv pip install --quiet --python $(@D)/bin/python "$$@"; \
+	elif $(@D)/bin/python -m pip --version >/dev/null 2>&1; then \
+		$(@D)/bin/python -m pip $(pip_install) "$$@"; \
 	else \
-		$(python) -m pip --python .venv/bin/python $(pip_install) '.[$*]'; \
+		$(python) -m pip --python $(@D)/bin/python $(pip_install) "$$@"; \
 	fi
-	@touch .venv/demo.stamp $@
+	@touch $(@D)/demo.stamp $@
 
 # Not `command -v uv`: that also finds the shim of a version manager that has no uv behind it.
-# Debian splits ensurepip off. Where venv fails for that, the pip of $(python) fills .venv.
-.venv/created:
-	@echo "Creating .venv ..."
-	@rm -rf .venv
+# Debian splits ensurepip off. Where venv fails for that, the pip of $(python) fills the folder.
+.venv/created .venv-lowest/created:
+	@echo "Creating $(@D) ..."
+	@rm -rf $(@D)
 	@if uv --version >/dev/null 2>&1; then \
-		uv venv --quiet $(PYTHON:%=--python %) .venv; \
+		uv venv --quiet $(PYTHON:%=--python %) $(@D); \
 	else \
 		$(python) -c '$(require_python)' && \
-		{ $(python) -m venv .venv >/dev/null 2>&1 || $(python) -m venv --clear --without-pip .venv; }; \
+		{ $(python) -m venv $(@D) >/dev/null 2>&1 || $(python) -m venv --clear --without-pip $(@D); }; \
 	fi
 	@touch $@

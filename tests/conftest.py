@@ -17,6 +17,8 @@ from streamkit import MemoryStore, Store, Streams
 from streamkit.sinks import memory
 from streamkit.sinks.sqlite import SQLiteStore
 
+from .needs import pytest_configure, pytest_runtest_setup  # noqa: F401 - pytest calls them
+
 # CI tries the same examples each time; a person's runs look for new ones.
 settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):

@@ -52,6 +52,13 @@ def blocks(page: Path) -> list[Block]:
     ]
 
 
+def runnable() -> Iterator[Any]:
+    for page in PAGES:
+        consoles = [block.text for block in blocks(page) if block.language == "console"]
+        needs = [pytest.mark.needs("curl")] if "curl " in "".join(consoles) else []
+        yield pytest.param(page, id=str(page.relative_to(ROOT)), marks=needs)
+
+
 @contextmanager
 def serving(command: str, port: int, folder: Path) -> Iterator[None]:
     """Run a command that serves, until it answers and then until the block is left."""
@@ -98,7 +105,7 @@ def run_console(block: Block, folder: Path, servers: ExitStack, port: list[int])
 
 
 @pytest.mark.slow  # it starts the servers that the page starts
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize("page", list(runnable()))
 def test_every_code_block_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     namespace: dict[str, Any] = {"__name__": "docs"}

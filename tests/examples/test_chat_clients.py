@@ -25,9 +25,10 @@ TIMEOUT = 20.0
 
 QUESTION = "Xin chào, bạn có khỏe không?"
 DONE = QUESTION + "\n✅ Done!\n"
+NEEDS_CURL, NEEDS_NODE = pytest.mark.needs("curl"), pytest.mark.needs("node")
 COMMANDS = [
     pytest.param((sys.executable, CLIENTS / "chat_requests.py"), DONE, id="requests"),
-    pytest.param(("node", CLIENTS / "chat_fetch.mjs"), DONE, id="fetch"),
+    pytest.param(("node", CLIENTS / "chat_fetch.mjs"), DONE, id="fetch", marks=NEEDS_NODE),
 ]
 
 pytestmark = pytest.mark.slow  # servers, clients and a browser in processes of their own
@@ -45,11 +46,9 @@ def url(request: pytest.FixtureRequest) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    path = shutil.which("chromium")
-    assert path, "this test needs a browser: apt-get install chromium"
     expect.set_options(timeout=TIMEOUT * 1000)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path)
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"))
         yield browser
         browser.close()
 
@@ -85,6 +84,7 @@ def test_a_client_prints_the_answer(command: Sequence[str | Path], output: str, 
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, output, "")
 
 
+@NEEDS_CURL
 def test_curl_prints_the_events_as_they_are(url: str) -> None:
     ran = run(("sh", CLIENTS / "chat_curl.sh"), url)
     assert (ran.returncode, ran.stderr) == (0, "")
@@ -95,7 +95,7 @@ def test_curl_prints_the_events_as_they_are(url: str) -> None:
     assert chunks[0] == 'data: {"chunk": "Xin ", "done": false}'
 
 
-CURL = pytest.param(("sh", CLIENTS / "chat_curl.sh"), "", id="curl")
+CURL = pytest.param(("sh", CLIENTS / "chat_curl.sh"), "", id="curl", marks=NEEDS_CURL)
 
 
 @pytest.mark.parametrize(("command", "_"), [CURL, *COMMANDS])

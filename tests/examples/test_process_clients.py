@@ -20,11 +20,11 @@ from examples.demo.probe import Running
 
 CLIENTS = Path(__file__).parents[2] / "examples" / "clients"
 
-# The shell, this Python, and node: where one is missing, the test fails and says so.
+NEEDS_CURL, NEEDS_NODE = pytest.mark.needs("curl"), pytest.mark.needs("node")
 COMMANDS = [
-    pytest.param(("sh", CLIENTS / "process_curl.sh"), id="curl"),
+    pytest.param(("sh", CLIENTS / "process_curl.sh"), id="curl", marks=NEEDS_CURL),
     pytest.param((sys.executable, CLIENTS / "process_requests.py"), id="requests"),
-    pytest.param(("node", CLIENTS / "process_fetch.mjs"), id="fetch"),
+    pytest.param(("node", CLIENTS / "process_fetch.mjs"), id="fetch", marks=NEEDS_NODE),
 ]
 OUTPUT = """\
 Searching for 'slot online' in 3 domains
