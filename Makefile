@@ -19,13 +19,15 @@ demo: .venv/demo.stamp   ## start the demo app; ARGS=--check calls every endpoin
 
 # Only the whole suite is held to the coverage floor in pyproject.toml, and worth the start of more
 # processes: each first imports everything. Who is done with its part takes over from another.
+# They, and the processes that tests start, would compile everything again without its bytecode.
 whole_suite = -n auto --dist worksteal --durations=20 --cov --cov-report=term-missing:skip-covered
+run_tests = PYTHONDONTWRITEBYTECODE= .venv/bin/python -m pytest
 
 test: .venv/test.stamp   ## run all tests with coverage; ARGS="-k name" runs some
-	.venv/bin/python -m pytest $(or $(ARGS),$(whole_suite))
+	$(run_tests) $(or $(ARGS),$(whole_suite))
 
 chaos: .venv/test.stamp   ## the long form of the fault tests: ten rounds of each, a minute a round
-	STREAMKIT_CHAOS=long .venv/bin/python -m pytest tests/chaos $(ARGS)
+	STREAMKIT_CHAOS=long $(run_tests) tests/chaos $(ARGS)
 
 lowest: .venv-lowest/test.stamp   ## run all tests on the lowest versions that pyproject.toml allows
 	@.venv-lowest/bin/python tools/needs.py

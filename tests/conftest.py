@@ -60,10 +60,11 @@ def anyio_backend(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(params=["memory", "sqlite"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+def store(request: pytest.FixtureRequest) -> Store:
     """Return an empty store; no power fails in a test, so it need not wait for the disk."""
     if request.param == "memory":
         return MemoryStore()
+    tmp_path: Path = request.getfixturevalue("tmp_path")
     return SQLiteStore(tmp_path / "streams.db", synchronous="normal")
 
 
