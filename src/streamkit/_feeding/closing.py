@@ -24,7 +24,6 @@ class Feeding:
     __slots__ = ("left", "opened", "task")
 
     def __init__(self) -> None:
-        """Remember the current task."""
         self.task = get_current_task().id
         self.left = False
         """Whether the reader has left. The one cancellation that says so may have met a timeout of

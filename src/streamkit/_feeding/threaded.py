@@ -43,7 +43,6 @@ class Chunks(Iterator[bytes]):
         self.close = file.close
 
     def __next__(self) -> bytes:
-        """Return the next chunk."""
         if chunk := self._read(CHUNK_BYTES):
             return chunk
         raise StopIteration

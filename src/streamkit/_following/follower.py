@@ -75,7 +75,6 @@ class Follower(ABC, Generic[V]):
         head: Head,
         keep_alive: float | None = None,
     ) -> None:
-        """`head` was just read."""
         self.pause: Literal["ended", "ping", "idle"] = "idle"
         """Why `take` returned nothing: a keep-alive is due, or it may rest until the room rings."""
         self.last: StoredEvent | None = None

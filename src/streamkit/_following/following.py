@@ -42,7 +42,6 @@ class Following(Followed[Event]):
     """
 
     def __init__(self, mirrors: Mirrors, name: str, after: str) -> None:
-        """`Streams.follow` makes it."""
         self.name = name
         """The name of the stream."""
         self.after = after
@@ -50,7 +49,6 @@ class Following(Followed[Event]):
         self._mirrors = mirrors
 
     def __aiter__(self) -> _Reading:
-        """Start to read at the cursor."""
         return _Reading(self)
 
     async def reader(self) -> EventFollower:

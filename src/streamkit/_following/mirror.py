@@ -62,7 +62,6 @@ class Mirror:
     """What this process knows of the end of a stream."""
 
     def __init__(self, name: str) -> None:
-        """Nothing is known yet."""
         self.name = name
         self.head: Head | None = None
         """As it was last seen."""

@@ -11,6 +11,7 @@ __all__ = ("PAGE", "Mirrors")
 
 import logging
 from collections.abc import Iterator
+from typing import Literal
 
 from anyio import CancelScope, Event, move_on_after, sleep
 from anyio.abc import TaskGroup
@@ -160,7 +161,7 @@ class Mirrors:
     async def _read_guarded(self, mirror: Mirror, scope: CancelScope) -> None:
         try:
             await self._read(mirror, scope)
-        except Exception:  # such as a line that nobody can read; it shall not end other streams
+        except Exception:  # such as a line that nobody can read; it must not end other streams
             logger.exception("the stream %s cannot be read", mirror.name)
             mirror.lose()
         finally:
@@ -172,35 +173,41 @@ class Mirrors:
         safety, patience = MIN_SAFETY, Patience()
         with scope:
             while True:
-                mirror.bell = Event()
-                known, after = mirror.head, mirror.seq
-                try:
-                    page = await self.store.read(mirror.name, after, PAGE)
-                except StoreAway as error:
-                    await sleep(patience.pause(error))
-                    continue
-                patience.over()
-                if mirror.head is not known or mirror.seq != after:
-                    continue  # it was moved meanwhile, by who has seen another head
-                if page is None:
-                    mirror.lose()
+                mirror.bell = Event()  # before the read: what comes meanwhile sets it
+                found = await self._found(mirror, patience)
+                if found == "the end":
                     break
-                head, lines = page
-                if known is None or (known.life, known.epoch) != (head.life, head.epoch):
-                    mirror.feed(head, head.tail, [])
-                elif lines:
-                    mirror.feed(head, max(after, head.first - 1), lines)
-                    safety = MIN_SAFETY
-                    continue
-                elif head.state != known.state or head.first > after + 1:
-                    mirror.feed(head, max(after, head.first - 1), [])
-                if head.state != "open" and head.tail <= mirror.seq:
-                    break
-                with move_on_after(safety):
-                    await mirror.bell.wait()
-                    safety = MIN_SAFETY
-                    continue
-                safety = min(1.5 * safety, MAX_SAFETY)
+                if found == "nothing":
+                    with move_on_after(safety):
+                        await mirror.bell.wait()
+                        found = "a bell"
+                safety = min(1.5 * safety, MAX_SAFETY) if found == "nothing" else MIN_SAFETY
+
+    async def _found(
+        self, mirror: Mirror, patience: Patience
+    ) -> Literal["events", "nothing", "the end", "a bell"]:
+        """Feed a mirror with one page of the store, and tell what was in it."""
+        known, after = mirror.head, mirror.seq
+        try:
+            page = await self.store.read(mirror.name, after, PAGE)
+        except StoreAway as error:
+            await sleep(patience.pause(error))
+            return "events"  # there may be some
+        patience.over()
+        if mirror.head is not known or mirror.seq != after:
+            return "events"  # a follower has seen another head meanwhile, and moved the mirror
+        if page is None:
+            mirror.lose()
+            return "the end"
+        head, lines = page
+        if known is None or (known.life, known.epoch) != (head.life, head.epoch):
+            mirror.feed(head, head.tail, [])
+        elif lines:
+            mirror.feed(head, max(after, head.first - 1), lines)
+            return "events"
+        elif head.state != known.state or head.first > after + 1:
+            mirror.feed(head, max(after, head.first - 1), [])
+        return "the end" if head.state != "open" and head.tail <= mirror.seq else "nothing"
 
     def _rung(self, name: str | None) -> None:
         for mirror in list(self._mirrors.values()) if name is None else [self._mirrors.get(name)]:

@@ -49,7 +49,6 @@ class Line(str, Typed):
         partial: bool = False,
         cut: bool = False,
     ) -> Self:
-        """Make a line of a text."""
         line = super().__new__(cls, text)
         line.stream = stream
         line.overwritten = overwritten
@@ -116,7 +115,6 @@ class Lines(Sequence[Line]):
         self._lines: list[Line] | None = None
 
     def __len__(self) -> int:
-        """Count the lines."""
         return self.raw.count(b"\n")
 
     def __bool__(self) -> bool:
@@ -128,11 +126,9 @@ class Lines(Sequence[Line]):
     @overload
     def __getitem__(self, index: slice) -> list[Line]: ...
     def __getitem__(self, index: int | slice) -> Line | list[Line]:
-        """Return one line, or some."""
         return self._split()[index]
 
     def __iter__(self) -> Iterator[Line]:
-        """Iterate the lines."""
         return iter(self._split())
 
     def _split(self) -> list[Line]:

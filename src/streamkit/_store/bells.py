@@ -46,7 +46,6 @@ class Listener(AsyncIterator[str | None]):
         return name
 
     def __aiter__(self) -> Self:
-        """Return itself."""
         return self
 
 
@@ -54,12 +53,10 @@ class Listeners:
     """All who listen to one store, in one event loop or in several."""
 
     def __init__(self) -> None:
-        """Nobody listens yet."""
         self._lock = Lock()
         self._all: tuple[Listener, ...] = ()
 
     def __bool__(self) -> bool:
-        """Whether anybody listens."""
         return bool(self._all)
 
     def add(self, listener: Listener) -> None:

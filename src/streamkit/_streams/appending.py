@@ -161,7 +161,6 @@ class Retention:
     """How much of a stream is held, and what has to go for more; in the portions it was written."""
 
     def __init__(self, options: StreamOptions) -> None:
-        """Nothing is held yet."""
         self._options = options
         self._portions: deque[tuple[int, int]] = deque()  # the last number and the bytes of each
         self._bytes = 0

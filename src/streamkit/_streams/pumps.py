@@ -64,7 +64,6 @@ class Pumps:
         self._starting = WeakValueDictionary()
 
     def __len__(self) -> int:
-        """Count them."""
         return len(self._pumps)
 
     def get(self, name: str) -> Pump | None:

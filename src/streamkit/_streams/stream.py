@@ -29,7 +29,6 @@ class Stream:
     """
 
     def __init__(self, name: str, inbox: Inbox, cancelled: Callable[[], bool]) -> None:
-        """`Streams` makes it."""
         self.name = name
         """The name of the stream."""
         self._inbox = inbox

@@ -74,7 +74,6 @@ class StreamResponse(Response):
         self.raw_headers = list(_raw_headers(format) if headers is None else _raw(format, headers))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
         asked = Asked(
             head=scope["method"] == "HEAD",
             last_event_id=Headers(scope=scope).get("last-event-id"),

@@ -56,7 +56,6 @@ class ReservedType(UsageError, ValueError):
     code = "reserved-type"
 
     def __init__(self, type: str) -> None:
-        """`type` is the reserved one."""
         super().__init__(f"the event type {type!r} is reserved; give yours another name")
 
 
@@ -72,7 +71,6 @@ class MissingDependency(UsageError, ImportError):
     code = "missing-dependency"
 
     def __init__(self, module: str, package: str, *, extra: str = "") -> None:
-        """`extra` defaults to the package's name."""
         hint = f"pip install 'streamkit-py[{extra or package}]'"
         super().__init__(f"{module} needs the {package} package: {hint}")
 

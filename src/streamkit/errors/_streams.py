@@ -45,7 +45,6 @@ class UnknownStore(UsageError, ValueError):
     code = "unknown-store"
 
     def __init__(self, scheme: str, known: tuple[str, ...]) -> None:
-        """`known` are the schemes that are."""
         super().__init__(f"no store for {scheme!r}; there are {', '.join(known)}")
 
 
@@ -67,7 +66,6 @@ class UnusableFile(UsageError, ValueError):
     code = "unusable-file"
 
     def __init__(self, path: str, why: str) -> None:
-        """`why` goes on after the path."""
         super().__init__(f"{path!r} {why}")
 
 
@@ -101,7 +99,6 @@ class StreamExists(UsageError):
     code = "stream-exists"
 
     def __init__(self, name: str) -> None:
-        """`name` is the taken one."""
         super().__init__(
             f"a stream named {name!r} was already started; follow it, or start another name"
         )
@@ -114,7 +111,6 @@ class StreamEnded(UsageError):
     code = "stream-ended"
 
     def __init__(self, name: str) -> None:
-        """`name` is that of the stream."""
         super().__init__(f"the stream named {name!r} has ended; it takes nothing any more")
 
 
@@ -125,7 +121,6 @@ class Overflow(UsageError):
     code = "overflow"
 
     def __init__(self, name: str) -> None:
-        """`name` is that of the stream."""
         super().__init__(f"too much waits to be written to the stream named {name!r}")
 
 
@@ -142,7 +137,6 @@ class UnknownStream(StreamError, LookupError):
     code = "unknown-stream"
 
     def __init__(self, name: str) -> None:
-        """`name` is the unknown one."""
         super().__init__(f"there is no stream named {name!r}")
 
 
@@ -153,7 +147,6 @@ class ExpiredStream(StreamError, LookupError):
     code = "expired-stream"
 
     def __init__(self, name: str) -> None:
-        """`name` is that of the stream."""
         super().__init__(f"the stream named {name!r} is no longer kept")
 
 
@@ -222,6 +215,5 @@ class StoreAway(StreamError):
     code = "store-away"
 
     def __init__(self, why: str = "") -> None:
-        """`why` is for the log."""
         super().__init__("the store of the streams does not answer; try again in a moment")
         self.why = why

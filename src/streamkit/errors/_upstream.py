@@ -94,6 +94,5 @@ class UpstreamFailed(UpstreamError):
     code = "upstream-failed"
 
     def __init__(self, detail: str = "") -> None:
-        """`detail` is what it said."""
         super().__init__("the upstream failed")
         self.detail = detail

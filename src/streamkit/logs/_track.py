@@ -38,13 +38,11 @@ class Track(Generic[T]):
         self.left = left
 
     def __iter__(self) -> Generator[T, None, None]:
-        """Iterate what is synchronous."""
         if not isinstance(self._items, Iterable):
             raise TypeError(f"{type(self._items).__name__} is asynchronous; write async for")
         return self._tracked(self._items)
 
     def __aiter__(self) -> AsyncIterator[T]:
-        """Iterate in a task."""
         return _Tracked(self, self._items)
 
     def _tracked(self, items: Iterable[T]) -> Generator[T, None, None]:

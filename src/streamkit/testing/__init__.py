@@ -102,12 +102,10 @@ class FaultyStore:
         return self
 
     async def __aexit__(self, *error: object) -> None:
-        """Close the store inside."""
         if isinstance(self._store, AbstractAsyncContextManager):
             await self._store.__aexit__(None, None, None)
 
     async def claim(self, claim: Claim, over: Over) -> Head | None:
-        """Claim; the answer may be lost."""
         return await self._written(self._store.claim, claim, over)
 
     async def append(
@@ -119,30 +117,24 @@ class FaultyStore:
         close: Ended | None = None,
         forget: int = 0,
     ) -> Head | None:
-        """Append; the answer may be lost."""
         append = partial(self._store.append, close=close, forget=forget)
         return await self._written(append, claim, expected, events)
 
     async def read(self, name: str, after: int, limit: int) -> Page | None:
-        """Read."""
         return await self._called(self._store.read, name, after, limit)
 
     async def cancel(self, name: str, reason: str) -> Head | None:
-        """Cancel; the answer may be lost."""
         return await self._written(self._store.cancel, name, reason)
 
     async def delete(self, name: str) -> None:
-        """Delete."""
         await self._called(self._store.delete, name)
 
     async def names(
         self, prefix: str = "", after: str = "", limit: int = 100
     ) -> list[tuple[str, Head]]:
-        """List."""
         return await self._called(self._store.names, prefix, after, limit)
 
     async def sweep(self) -> list[tuple[str, Head]]:
-        """Sweep."""
         return await self._called(self._store.sweep)
 
     @asynccontextmanager

@@ -69,7 +69,6 @@ class SQLiteFile:
         synchronous: Literal["full", "normal"],
         max_page_count: int | None,
     ) -> None:
-        """Nothing is opened yet."""
         text = os.fspath(path)
         if text in ("", ":memory:") or text.startswith("file:"):
             raise UnusableFile(text, "is not the path of a file; without a file, use MemoryStore")
