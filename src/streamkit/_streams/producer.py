@@ -29,8 +29,7 @@ from .._feeding.handover import Handover
 from .._feeding.leaving import Leaving
 from .._feeding.source import Source
 from .._feeding.threaded import Threaded
-from .._items.format import Encoder
-from .._items.stored import stored_line
+from .._items.stored_lines import StoredLines
 from ..errors import ServerStopping, SourceCancelled
 from .appending import MAX_BATCH_BYTES, MAX_BATCH_EVENTS
 from .inbox import Inbox
@@ -80,7 +79,7 @@ class SourceProducer:
         self._hand = Handover(max_bytes=MAX_BATCH_BYTES, max_items=MAX_BATCH_EVENTS)
 
     async def run(self) -> None:
-        await self._hand.feed(self._source, _Lines())
+        await self._hand.feed(self._source, StoredLines())
 
     def leave(self) -> None:
         self._hand.leave()
@@ -192,13 +191,6 @@ class JobProducer(_InboxProducer):
             if thread is not None:
                 await thread.aclose()
             await feeding.close()
-
-
-class _Lines(Encoder[object]):
-    """Items as a store keeps them."""
-
-    def one(self, item: object) -> bytes:
-        return stored_line(item)
 
 
 def _called(job: Callable[[], object]) -> Iterator[object]:
