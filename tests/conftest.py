@@ -47,6 +47,12 @@ def pytest_xdist_auto_num_workers() -> int:
     return (os.cpu_count() or 1) + 1
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, or the others would wait for it in the end."""
+    items.sort(key=lambda item: item.path.name not in ("test_demo.py", "test_docs.py"))
+
+
 def pytest_collection_finish() -> None:
     """Let the collector pass over what the tests import: it takes 0.1 s each time otherwise."""
     gc.collect()

@@ -225,6 +225,7 @@ class Machine(RuleBasedStateMachine):
 
 
 @pytest.mark.slow  # a hundred histories of some forty calls, each across threads
+@pytest.mark.no_cover  # other tests go each way; to trace all this takes longer than to run it
 @pytest.mark.parametrize("make", [MAKERS["memory"]], ids=["memory"])
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_a_store_does_what_the_account_says(

@@ -1,4 +1,4 @@
-"""Ask Google's deprecated package over gRPC, and print what came; a process of its own.
+"""Ask Google's deprecated package over gRPC, and print what came of it; a process of its own.
 
 gRPC starts threads and opens descriptors for as long as the process lives.
 """
@@ -96,5 +96,9 @@ async def main(scenario: str) -> dict[str, Any]:
     return result
 
 
+async def all_of(scenarios: list[str]) -> dict[str, dict[str, Any]]:
+    return {scenario: await main(scenario) for scenario in scenarios}
+
+
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(asyncio.run(main(sys.argv[1]))))
+    sys.stdout.write(json.dumps(asyncio.run(all_of(sys.argv[1:]))))

@@ -27,19 +27,28 @@ def anyio_backend(request: pytest.FixtureRequest) -> object:
     return request.param
 
 
-@pytest.fixture(autouse=True)
-def nothing_is_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """See that each process, thread and descriptor of a test is gone when it ends."""
-    # libuv opens a pipe with its first loop, and has threads from its first look-up of a host on,
-    # for all that will follow in this process.
+@pytest.fixture(scope="session")
+def libuv_has_what_it_keeps() -> None:
+    """Let it open a pipe with its first loop, and start threads with its first look-up of a host.
+
+    They are for all that will follow in this process.
+    """
     loop = uvloop.new_event_loop()
     loop.run_until_complete(loop.getaddrinfo("localhost", 80))
     loop.close()
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left(
+    monkeypatch: pytest.MonkeyPatch, libuv_has_what_it_keeps: None
+) -> Iterator[None]:
+    """See that each process, thread and descriptor of a test is gone when it ends."""
     mark = str(uuid4())
     monkeypatch.setenv("MARK_OF_THE_TEST", mark)
-    threads, files = _threads(), _open_files()
+    threads, files, others = _threads(), _open_files(), _processes()
     yield
-    assert not _running_with(mark), "a process is left"
+    left = [pid for pid in _processes() - others if _has_mark(pid, mark) and is_running(int(pid))]
+    assert not left, "a process is left"
     with pytest.raises(ChildProcessError):  # as there is none, not even a zombie
         os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     deadline = monotonic() + 1.0
@@ -49,14 +58,15 @@ def nothing_is_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     assert _open_files() <= files, f"left open: {_open_files() - files}"
 
 
-def _running_with(mark: str) -> list[int]:
-    """Find the processes that inherited the mark, also where they are no children any more."""
-    found = []
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        with suppress(OSError), open(f"/proc/{pid}/environ", "rb") as environ:
-            if mark.encode() in environ.read():
-                found.append(int(pid))
-    return [pid for pid in found if is_running(pid)]
+def _processes() -> set[str]:
+    return set(filter(str.isdigit, os.listdir("/proc")))
+
+
+def _has_mark(pid: str, mark: str) -> bool:
+    """Tell whether a process inherited the mark, also where it is no child any more."""
+    with suppress(OSError), open(f"/proc/{pid}/environ", "rb") as environ:
+        return mark.encode() in environ.read()
+    return False
 
 
 def _threads() -> set[str]:
