@@ -69,6 +69,7 @@ stamps = .venv/demo.stamp .venv/test.stamp .venv/bench.stamp .venv-lowest/test.s
 .venv-lowest/test.stamp: | .venv-lowest/created
 $(filter .venv/%,$(stamps)): | .venv/created
 
+# uv compiles on request only; a package that warns when it is compiled would then fail in a test.
 # Ctrl-C may leave half a package, which neither uv nor pip repairs: the folder is then made anew.
 $(stamps): %.stamp: pyproject.toml
 	@echo "Installing streamkit-py and its $(*F) requirements into $(@D) ..."
@@ -77,7 +78,7 @@ $(stamps): %.stamp: pyproject.toml
 	$(@D)/bin/python tools/requirements.py $(*F) --lowest >$(@D)/constraints.txt && \
 	set -- --editable . --requirement $(@D)/requirements.txt $(constraints) && \
 	if uv --version >/dev/null 2>&1; then \
-		uv pip install --quiet --python $(@D)/bin/python "$$@"; \
+		uv pip install --quiet --compile-bytecode --python $(@D)/bin/python "$$@"; \
 	elif $(@D)/bin/python -m pip --version >/dev/null 2>&1; then \
 		$(@D)/bin/python -m pip $(pip_install) "$$@"; \
 	else \
