@@ -7,14 +7,13 @@ still has its status; a later one is told, `Error` and `Finish("error")`, and th
 
 from __future__ import annotations
 
-__all__ = ("Carrier", "ModelSource", "Prompt", "messages_of")
+__all__ = ("ModelSource",)
 
 import json
-from abc import abstractmethod
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from math import inf
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import TypeVar
 
 from anyio import CancelScope, current_time
 from anyio.lowlevel import checkpoint_if_cancelled
@@ -33,6 +32,7 @@ from ..errors import (
     UpstreamUnreachable,
     UsageError,
 )
+from ._carriers.carrier import Carrier
 from ._errors import InvalidChunk, ModelFailed, ModelSilent
 from ._events import Error, Finish, ModelEvent, Start
 from ._failures import without_secrets
@@ -41,39 +41,11 @@ from ._wires.wire import TRUNCATED, Wire
 
 T = TypeVar("T")
 
-Prompt: TypeAlias = str | Sequence[Mapping[str, Any]]
-"""A question, or a conversation: messages with a `role` and a `content`."""
-
 # To close a connection takes milliseconds; a thread that reads needs a moment more.
 CLOSE_TIMEOUT = 3.0
 
 # After the provider said that the answer is complete: for usage, and for the end of the bytes.
 LINGER = 2.0
-
-
-class Carrier(Protocol):
-    """Ask a provider and hand on its JSON, whoever does the talking: a client of HTTP, an SDK."""
-
-    complete: bool
-    """Whether the provider's protocol said that this is all, apart from what the wire says."""
-
-    @property
-    @abstractmethod
-    def secrets(self) -> Sequence[str]:
-        """Return what must be in no text: keys."""
-        ...
-
-    async def open(self) -> None:
-        """Send the request, and return when an answer has begun."""
-        ...
-
-    async def read(self) -> Sequence[object] | None:
-        """Return the next JSON values, or none of them for a sign of life; None at the end."""
-        ...
-
-    async def close(self) -> None:
-        """Close the connection at once, in whichever state it is."""
-        ...
 
 
 class ModelSource(Batched[ModelEvent]):
@@ -221,20 +193,6 @@ class ModelSource(Batched[ModelEvent]):
         await self._close()
         kind = ModelSilent if isinstance(error, UpstreamSilent) else ModelFailed
         return _raised(without_secrets(_error_of(error), self._carrier.secrets), kind)
-
-
-def messages_of(prompt: Prompt) -> list[dict[str, Any]]:
-    """Return the conversation; a text is the one message of a user."""
-    if isinstance(prompt, str):
-        return [{"role": "user", "content": prompt}]
-    wrong = not isinstance(prompt, Sequence)
-    messages = [] if wrong else [dict(each) for each in prompt if isinstance(each, Mapping)]
-    if wrong or len(messages) < len(prompt):
-        raise TypeError(
-            "a prompt is a text, or a list of messages such as {'role': 'user', 'content': 'Hi'}; "
-            "write [message] for one"
-        )
-    return messages
 
 
 def _error_of(error: Exception) -> Error:
