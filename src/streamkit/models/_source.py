@@ -9,7 +9,6 @@ from __future__ import annotations
 
 __all__ = ("ModelSource",)
 
-import json
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from math import inf
@@ -21,23 +20,13 @@ from anyio.lowlevel import checkpoint_if_cancelled
 from .._feeding.batched import Batched
 from .._feeding.closing import register
 from .._loop import shielded
-from ..errors import (
-    EventTooLarge,
-    SourceError,
-    UpstreamContentType,
-    UpstreamError,
-    UpstreamSilent,
-    UpstreamStatus,
-    UpstreamTruncated,
-    UpstreamUnreachable,
-    UsageError,
-)
+from ..errors import UpstreamError, UpstreamSilent
 from ._carriers.carrier import Carrier
-from ._errors import InvalidChunk, ModelFailed, ModelSilent
+from ._errors import InvalidChunk, ModelFailed
 from ._events import Error, Finish, ModelEvent, Start
-from ._failures import without_secrets
-from ._wires.reading import provider_error
-from ._wires.wire import TRUNCATED, Wire
+from ._failures import failure_of, raised, without_secrets
+from ._wires.errors import TRUNCATED
+from ._wires.wire import Wire
 
 T = TypeVar("T")
 
@@ -85,7 +74,7 @@ class ModelSource(Batched[ModelEvent]):
         try:
             await self._in_time(self._carrier.open)
         except (UpstreamError, InvalidChunk) as error:
-            raise await self._failure(error) from _shown(error)
+            raise await self._failure(error) from error
         except BaseException as error:
             await self._close()
             self._tear(error)
@@ -150,7 +139,6 @@ class ModelSource(Batched[ModelEvent]):
             if self._wire.done:
                 return await self._last(self._wire.end())
             failure = await self._failure(error)
-            failure.__cause__ = _shown(error)
             return await self._last(self._wire.fail(failure.error), failure)
         if chunks is None:
             required = self._finish_required and not self._carrier.complete
@@ -169,7 +157,7 @@ class ModelSource(Batched[ModelEvent]):
         if self._wire.error is None:
             return events
         error = without_secrets(self._wire.error, self._carrier.secrets)
-        failure = failure or _raised(error)
+        failure = failure or raised(error)
         if not self._told and all(isinstance(event, Start | Error | Finish) for event in events):
             raise failure
         self._error = failure
@@ -191,46 +179,4 @@ class ModelSource(Batched[ModelEvent]):
 
     async def _failure(self, error: Exception) -> ModelFailed:
         await self._close()
-        kind = ModelSilent if isinstance(error, UpstreamSilent) else ModelFailed
-        return _raised(without_secrets(_error_of(error), self._carrier.secrets), kind)
-
-
-def _error_of(error: Exception) -> Error:
-    if isinstance(error, UpstreamStatus):
-        return _refusal(error.upstream_status, error.body)
-    if isinstance(error, UpstreamContentType) and (told := _parsed(error.body)) is not None:
-        return provider_error(told)
-    if isinstance(error, UpstreamTruncated):
-        return replace(TRUNCATED, retryable=True)
-    if isinstance(error, UpstreamSilent | UpstreamUnreachable):
-        return Error(error.code, str(error), retryable=True)
-    if isinstance(error, UpstreamError | EventTooLarge | InvalidChunk):
-        return Error(error.code, str(error))
-    return Error("client-failed", "The provider's client failed.")
-
-
-def _raised(error: Error, kind: type[ModelFailed] = ModelFailed) -> ModelFailed:
-    """Return what is raised; the provider's own words are for the log alone."""
-    failure = kind(error)
-    if error.detail:
-        failure.add_note(f"the provider said: {error.detail}")
-    return failure
-
-
-def _refusal(status: int, body: str) -> Error:
-    if status in (401, 403):  # its words may hold a part of the key
-        return Error("unauthorized", "The provider does not accept the API key.", status)
-    return provider_error(_parsed(body), status)
-
-
-def _parsed(body: str) -> object:
-    try:
-        told = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    return told if isinstance(told, dict | list) else None
-
-
-def _shown(error: Exception) -> Exception | None:
-    """Return what the log may show of the cause: the errors of an SDK may repeat a header."""
-    return error if isinstance(error, SourceError | UsageError) else None
+        return failure_of(error, self._carrier.secrets)

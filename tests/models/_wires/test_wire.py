@@ -26,10 +26,10 @@ from streamkit.models import (
     from_event,
 )
 from streamkit.models._wires.chat import ChatWire
+from streamkit.models._wires.errors import TOO_LARGE, TRUNCATED, provider_error
 from streamkit.models._wires.gemini import GeminiWire
-from streamkit.models._wires.reading import provider_error
 from streamkit.models._wires.responses import ResponsesWire
-from streamkit.models._wires.wire import TOO_LARGE, TRUNCATED, Wire
+from streamkit.models._wires.wire import Wire
 
 WIRES = [ChatWire, ResponsesWire, GeminiWire]
 

@@ -12,13 +12,13 @@ __all__ = ("GeminiWire",)
 from typing import Any, ClassVar
 
 from .._events import Citation, FinishReason, ToolCall, Usage
+from .errors import provider_error
 from .reading import (
     json_of,
     list_of,
     number_of,
     object_of,
     place_of,
-    provider_error,
     text_of,
 )
 from .wire import Wire

@@ -7,7 +7,7 @@ Rule: no I/O here, and no clock.
 
 from __future__ import annotations
 
-__all__ = ("TOO_LARGE", "TRUNCATED", "Call", "Wire")
+__all__ = ("Call", "Wire")
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable
@@ -30,14 +30,12 @@ from .._events import (
     ToolCallDelta,
     Usage,
 )
+from .errors import TOO_LARGE, TRUNCATED
 from .reading import is_json, object_of, text_of
-
-TRUNCATED = Error("truncated", "The answer ended before the provider said that it is complete.")
 
 # Characters, of all calls of an answer together: they are held until a call is whole, and a model
 # that does not find an end shall not fill the memory. A file to write fits.
 MAX_ARGUMENTS = 8 << 20
-TOO_LARGE = Error("too-large", "The model wrote more arguments for its calls than are held.")
 
 
 @dataclass(slots=True)
