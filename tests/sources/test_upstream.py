@@ -74,9 +74,7 @@ async def test_bytes_that_end_without_a_terminal_event_are_an_error_unless_that_
             await anext(source)
         with pytest.raises(StopAsyncIteration):
             await anext(source)
-        assert await told(stream_sse(server.url, require_terminal=False)) == [
-            ("message", "a")
-        ]
+        assert await told(stream_sse(server.url, require_terminal=False)) == [("message", "a")]
 
 
 async def test_a_cut_is_an_error_also_where_no_terminal_is_required() -> None:
