@@ -9,17 +9,17 @@ from __future__ import annotations
 __all__ = ("MAX_EVENT_BYTES", "EventStreamCarrier")
 
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from itertools import count
 from random import random
 from typing import TypeAlias
 
 from anyio import current_effective_deadline, current_time, sleep
 
-from ..._feeding.closing import close, feeding_now
-from ..._items.sse import SSEDecoder
-from ..._upstream.request import Response, event_stream
+from ..._feeding.closing import feeding_now
+from ..._upstream.events import EventReader
+from ..._upstream.request import Response
 from ...errors import UpstreamStatus, UpstreamUnreachable
 from .._errors import InvalidChunk
 
@@ -48,9 +48,7 @@ class EventStreamCarrier:
         self.complete = False
         self._begin, self._secrets = begin, secrets
         self._retries = max(retries, 0)
-        self._stack = AsyncExitStack()
-        self._chunks: AsyncIterator[bytes] | None = None
-        self._decoder = SSEDecoder(max_event_bytes=max_event_bytes)
+        self._events = EventReader(max_event_bytes=max_event_bytes)
         self._broken = False
 
     @property
@@ -62,11 +60,10 @@ class EventStreamCarrier:
         """Send the request, again if the provider asks for patience or could not be reached."""
         for attempt in count():
             try:
-                response = await self._stack.enter_async_context(self._begin())
-                self._chunks = await event_stream(response)
-                self._stack.push_async_callback(_end, self._chunks)
+                if not await self._events.open(self._begin()):
+                    raise UpstreamStatus(204)
             except (UpstreamStatus, UpstreamUnreachable) as error:
-                await self._stack.aclose()
+                await self._events.close()
                 delay = _delay(error, attempt)
                 feeding = feeding_now.get()
                 if (
@@ -85,14 +82,11 @@ class EventStreamCarrier:
         """Return what the next bytes hold."""
         if self._broken:
             raise InvalidChunk
-        if self.complete or self._chunks is None:
-            return None
-        self._decoder.feed(b"")  # what is too large may have come behind events that were told
-        chunk = await anext(self._chunks, None)
-        if chunk is None:
+        events = None if self.complete else await self._events.read()
+        if events is None:
             return None
         values: list[object] = []
-        for event in self._decoder.feed(chunk):
+        for event in events:
             data = str(event.data).strip()
             if data == "[DONE]":
                 self.complete = True
@@ -109,7 +103,7 @@ class EventStreamCarrier:
 
     async def close(self) -> None:
         """Close the connection, unless the answer was read to its end."""
-        await self._stack.aclose()
+        await self._events.close()
 
 
 def _value(value: object, type: str) -> object:
@@ -117,12 +111,6 @@ def _value(value: object, type: str) -> object:
     if type == "error" and isinstance(value, dict) and "error" not in value:
         return {"error": value}
     return value
-
-
-async def _end(chunks: AsyncIterator[bytes]) -> None:
-    # Who closes from another task finds it running; its reader is told by the connection.
-    if not getattr(chunks, "ag_running", False):
-        await close(chunks)
 
 
 def _delay(error: UpstreamStatus | UpstreamUnreachable, attempt: int) -> float | None:
