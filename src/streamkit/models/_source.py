@@ -33,9 +33,6 @@ T = TypeVar("T")
 # To close a connection takes milliseconds; a thread that reads needs a moment more.
 CLOSE_TIMEOUT = 3.0
 
-# After the provider said that the answer is complete: for usage, and for the end of the bytes.
-LINGER = 2.0
-
 
 class ModelSource(Batched[ModelEvent]):
     """The answer of a model; `stream_gpt` and `stream_gemini` make it.
@@ -43,6 +40,9 @@ class ModelSource(Batched[ModelEvent]):
     The request is sent when the first event is asked for. Leaving closes the connection: use it in
     a response or in a stream, which do that, or with `open_source`; a bare `break` closes nothing.
     """
+
+    # After the provider said that the answer is complete: for usage, and for the end of the bytes.
+    linger = 2.0
 
     def __init__(
         self,
@@ -169,7 +169,7 @@ class ModelSource(Batched[ModelEvent]):
             limit = self._idle_timeout
             deadline = inf if limit is None else current_time() + limit
             if self._wire.done:
-                self._deadline = min(self._deadline, current_time() + LINGER)
+                self._deadline = min(self._deadline, current_time() + self.linger)
                 deadline = self._deadline
         # On uvloop a wait that is over at once is never cancelled: a flood could not be left.
         await checkpoint_if_cancelled()

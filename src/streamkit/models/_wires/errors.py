@@ -6,6 +6,7 @@ __all__ = ("TOO_LARGE", "TRUNCATED", "provider_error")
 
 import re
 
+from ..._upstream.reconnect import may_pass
 from .._events import Error
 from .reading import object_of, text_of
 
@@ -57,7 +58,7 @@ def _public(message: str) -> str:
 def _may_pass(code: str, status: int | None) -> bool:
     if code == "insufficient_quota":  # a 429 that no patience helps
         return False
-    return status in (408, 409, 429) or (status or 0) >= 500 or code in _PASSING
+    return may_pass(status or 0) or code in _PASSING
 
 
 _PASSING = frozenset(
