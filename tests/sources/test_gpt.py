@@ -20,11 +20,12 @@ from anyio import create_task_group, move_on_after, sleep
 from streamkit import as_sse
 from streamkit._feeding.handover import Handover
 from streamkit.errors import MissingDependency
-from streamkit.models import Data, Error, Finish, ModelFailed, PartEnd, accumulate
-from streamkit.models._errors import MissingKey
+from streamkit.models import Data, Error, Finish, MissingKey, ModelFailed, PartEnd, accumulate
+from streamkit.models._carriers.event_stream import EventStreamCarrier
 from streamkit.models._source import ModelSource
 from streamkit.sources import openai as source_module
 from streamkit.sources.openai import DEFAULT_MODEL, stream_gpt
+from streamkit.sources.upstream import Reconnect
 
 from ..fakes import drain
 from ._model_server import KEY, SAYINGS, chat, frames, outcome
@@ -174,7 +175,7 @@ def test_another_api_is_refused() -> None:
 
 
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("streamkit.models._carriers.event_stream.RETRY_DELAY", 0.001)
+    monkeypatch.setattr(EventStreamCarrier, "retry", Reconnect(first=0.001))
 
 
 @pytest.mark.usefixtures("by_wire")
@@ -261,11 +262,12 @@ async def test_a_server_that_never_says_the_end_may_be_believed() -> None:
 
 
 @pytest.mark.slow  # the limit has to pass
-async def test_after_the_finish_nobody_is_waited_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("streamkit.models._source.LINGER", 0.1)
+async def test_after_the_finish_nobody_is_waited_for_long() -> None:
     finished = frames([chat({"content": "Hello"}), chat(finish="stop")])
     async with serving(waits(finished)) as server:
-        events, failure = await outcome(asked(server))
+        source = asked(server)
+        source.linger = 0.1
+        events, failure = await outcome(source)
     assert failure is None
     assert events[-1] == Finish("stop", "stop")
 
@@ -402,9 +404,7 @@ async def test_what_was_not_taken_is_gone_after_closing() -> None:
 
 
 @pytest.mark.slow  # the limit has to pass
-async def test_comments_after_the_finish_keep_nothing_open(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("streamkit.models._source.LINGER", 0.1)
-
+async def test_comments_after_the_finish_keep_nothing_open() -> None:
     async def script(exchange: Exchange) -> None:
         await exchange.head()
         await exchange.send(frames([chat({"content": "Hi"}), chat(finish="stop")]))
@@ -413,7 +413,9 @@ async def test_comments_after_the_finish_keep_nothing_open(monkeypatch: pytest.M
             await sleep(0.01)
 
     async with serving(script) as server:
-        events, failure = await outcome(asked(server))
+        source = asked(server)
+        source.linger = 0.1
+        events, failure = await outcome(source)
     assert failure is None
     assert events[-1] == Finish("stop", "stop")
 

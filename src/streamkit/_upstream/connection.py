@@ -4,8 +4,7 @@ from __future__ import annotations
 
 __all__ = ("EventConnection", "EventRequest", "event_request")
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf
 from typing import Any
@@ -13,11 +12,10 @@ from typing import Any
 from anyio import CancelScope, current_time
 from anyio.lowlevel import checkpoint_if_cancelled
 
-from .._feeding.closing import close
 from .._items.event import Event
-from .._items.sse import SSEDecoder
 from ..errors import UpstreamSilent
-from .request import event_stream, request
+from .events import EventReader
+from .request import request
 
 # They are of one connection, and the next one makes its own.
 OF_A_CONNECTION = frozenset({"host", "content-length", "transfer-encoding", "accept-encoding"})
@@ -79,14 +77,9 @@ class EventConnection:
         self._first_timeout = _checked("first_timeout", first_timeout)
         self._idle_timeout = _checked("idle_timeout", idle_timeout)
         self._max_event_bytes = max_event_bytes
-        self._stack: AsyncExitStack | None = None
-        self._chunks: AsyncIterator[bytes]
-        self._decoder: SSEDecoder
-
-    @property
-    def is_open(self) -> bool:
-        """Tell whether there is something to close."""
-        return self._stack is not None
+        self.is_open = False
+        """Whether there is something to close."""
+        self._events: EventReader
 
     @property
     def is_get(self) -> bool:
@@ -105,29 +98,28 @@ class EventConnection:
         begun = current_time()
         # Spelled as in the request, whose own it replaces.
         place = {"Last-Event-ID".title(): self._last_event_id} if self.has_place else {}
-        async with AsyncExitStack() as stack:
+        sent = request(
+            self._client,
+            self._request.method,
+            self._request.url,
+            headers={**self._request.headers, **place},
+            content=self._request.content,
+            connect_timeout=self._connect_timeout,
+        )
+        events = EventReader(
+            max_event_bytes=self._max_event_bytes, last_event_id=self._last_event_id
+        )
+        try:
             with CancelScope(deadline=begun + self._silence):
-                answer = await stack.enter_async_context(
-                    request(
-                        self._client,
-                        self._request.method,
-                        self._request.url,
-                        headers={**self._request.headers, **place},
-                        content=self._request.content,
-                        connect_timeout=self._connect_timeout,
-                    )
-                )
-                if answer.status == 204:
+                if not await events.open(sent):
                     return False
-                self._chunks = await event_stream(answer)
-                stack.push_async_callback(_closed_unless_read, self._chunks)
-                self._decoder = SSEDecoder(
-                    max_event_bytes=self._max_event_bytes, last_event_id=self._last_event_id
-                )
                 # Counted on when somebody reads: a reader may take its time.
                 self._patience = self._silence - (current_time() - begun)
-                self._stack = stack.pop_all()
+                self._events, self.is_open = events, True
                 return True
+        finally:
+            if not self.is_open:
+                await events.close()
         raise UpstreamSilent(self._silence)
 
     async def read(self) -> list[Event] | None:
@@ -137,31 +129,22 @@ class EventConnection:
         """
         # A reader whose bytes are always there before it waits would never be cancelled, on uvloop.
         await checkpoint_if_cancelled()
-        decoder = self._decoder
-        decoder.feed(b"")  # what is too large may have come behind events that were returned
         with CancelScope(deadline=current_time() + self._patience):
-            chunk = await anext(self._chunks, None)
+            events = await self._events.read()
             self._silence = self._patience = self._idle_timeout
-            if chunk is None:
-                return None
-            events = decoder.feed(chunk)
-            self._last_event_id = decoder.last_event_id
-            if decoder.retry is not None:
-                self.retry = decoder.retry / 1000
+            if events is not None:
+                decoder = self._events.decoder
+                self._last_event_id = decoder.last_event_id
+                if decoder.retry is not None:
+                    self.retry = decoder.retry / 1000
             return events
         raise UpstreamSilent(self._silence)
 
     async def close(self) -> None:
         """Close the connection at once."""
-        stack, self._stack = self._stack, None
-        if stack is not None:
-            await stack.aclose()
-
-
-async def _closed_unless_read(chunks: AsyncIterator[bytes]) -> None:
-    # Another task may wait for bytes: it gets an error when the connection is closed.
-    if not getattr(chunks, "ag_running", False):
-        await close(chunks)
+        if self.is_open:
+            self.is_open = False
+            await self._events.close()
 
 
 def _checked(name: str, seconds: float | None) -> float:

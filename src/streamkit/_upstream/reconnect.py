@@ -1,8 +1,8 @@
-"""`Reconnect`: when to come back to an upstream. Rule: no I/O here."""
+"""`Reconnect`: when to ask an upstream again. Rule: no I/O here."""
 
 from __future__ import annotations
 
-__all__ = ("Reconnect",)
+__all__ = ("Reconnect", "may_pass")
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -59,3 +59,8 @@ class Reconnect:
                 # Not 2**attempt of a large one: that is no float any more.
                 delay = max(self.first * 2.0 ** min(attempt, 60), wished or 0.0)
             yield min(delay, self.max_delay) * chance(1.0, 1.0 + self.jitter)
+
+
+def may_pass(status: int) -> bool:
+    """Tell whether the same request, refused with this status, may be answered later."""
+    return status in (408, 409, 429) or status >= 500

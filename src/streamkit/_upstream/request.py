@@ -13,35 +13,24 @@ from __future__ import annotations
 __all__ = (
     "MAX_BODY",
     "Response",
-    "event_stream",
     "import_first",
     "is_of_transport",
     "new_client",
     "request",
-    "retry_after",
     "tls",
 )
 
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from email.utils import parsedate_to_datetime
 from functools import lru_cache, partial
 from importlib import import_module
-from math import isfinite
-from time import time
 from typing import Any
 
 from anyio import CancelScope, current_time, to_thread
 
 from .._loop import shielded
-from ..errors import (
-    MissingDependency,
-    UpstreamContentType,
-    UpstreamCut,
-    UpstreamStatus,
-    UpstreamUnreachable,
-)
+from ..errors import MissingDependency, UpstreamCut, UpstreamUnreachable
 
 # As much of a refusal as is worth a look. It is there at once; a trickle is not waited for.
 MAX_BODY = 4096
@@ -85,11 +74,11 @@ class Response:
                 raise UpstreamCut from error
             raise
 
-    async def beginning(self) -> str:
+    async def beginning(self, within: float = BODY_TIMEOUT) -> str:
         """Return at most 4 KiB of the body, as far as they come soon: of a refusal, say."""
         body = b""
         try:
-            with CancelScope(deadline=current_time() + BODY_TIMEOUT):
+            with CancelScope(deadline=current_time() + within):
                 self._read = self._body.aiter_bytes()
                 async for chunk in self._read:
                     body += chunk[: MAX_BODY - len(body)]
@@ -142,36 +131,6 @@ async def request(
         stack.push_async_callback(_closed, answer.finish)
         stack.push_async_callback(_closed, response.aclose)
         yield answer
-
-
-async def event_stream(response: Response) -> AsyncIterator[bytes]:
-    """Return the chunks of an answer that is an event stream; another one raises what it is."""
-    if response.status != 200:
-        raise UpstreamStatus(
-            response.status,
-            await response.beginning(),
-            retry_after=retry_after(response.headers),
-        )
-    content_type = response.headers.get("content-type", "")
-    if content_type.partition(";")[0].strip().lower() != "text/event-stream":
-        raise UpstreamContentType(content_type[:200], await response.beginning())
-    return response.chunks()
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return for how many seconds the server asks to be left alone, if it does."""
-    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        try:
-            seconds = float(headers.get(name, "")) * unit
-        except ValueError:
-            continue
-        if isfinite(seconds):
-            return max(0.0, seconds)
-    try:
-        date = parsedate_to_datetime(headers.get("retry-after", ""))
-        return max(0.0, date.timestamp() - time())
-    except (ValueError, OverflowError):
-        return None
 
 
 async def import_first(*names: str) -> Any:

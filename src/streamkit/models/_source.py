@@ -7,14 +7,12 @@ still has its status; a later one is told, `Error` and `Finish("error")`, and th
 
 from __future__ import annotations
 
-__all__ = ("Carrier", "ModelSource", "Prompt", "messages_of")
+__all__ = ("ModelSource",)
 
-import json
-from abc import abstractmethod
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from math import inf
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import TypeVar
 
 from anyio import CancelScope, current_time
 from anyio.lowlevel import checkpoint_if_cancelled
@@ -22,58 +20,18 @@ from anyio.lowlevel import checkpoint_if_cancelled
 from .._feeding.batched import Batched
 from .._feeding.closing import register
 from .._loop import shielded
-from ..errors import (
-    EventTooLarge,
-    SourceError,
-    UpstreamContentType,
-    UpstreamError,
-    UpstreamSilent,
-    UpstreamStatus,
-    UpstreamTruncated,
-    UpstreamUnreachable,
-    UsageError,
-)
-from ._errors import InvalidChunk, ModelFailed, ModelSilent
+from ..errors import UpstreamError, UpstreamSilent
+from ._carriers.carrier import Carrier
+from ._errors import InvalidChunk, ModelFailed
 from ._events import Error, Finish, ModelEvent, Start
-from ._failures import without_secrets
-from ._wires.reading import provider_error
-from ._wires.wire import TRUNCATED, Wire
+from ._failures import failure_of, raised, without_secrets
+from ._wires.errors import TRUNCATED
+from ._wires.wire import Wire
 
 T = TypeVar("T")
 
-Prompt: TypeAlias = str | Sequence[Mapping[str, Any]]
-"""A question, or a conversation: messages with a `role` and a `content`."""
-
 # To close a connection takes milliseconds; a thread that reads needs a moment more.
 CLOSE_TIMEOUT = 3.0
-
-# After the provider said that the answer is complete: for usage, and for the end of the bytes.
-LINGER = 2.0
-
-
-class Carrier(Protocol):
-    """Ask a provider and hand on its JSON, whoever does the talking: a client of HTTP, an SDK."""
-
-    complete: bool
-    """Whether the provider's protocol said that this is all, apart from what the wire says."""
-
-    @property
-    @abstractmethod
-    def secrets(self) -> Sequence[str]:
-        """Return what must be in no text: keys."""
-        ...
-
-    async def open(self) -> None:
-        """Send the request, and return when an answer has begun."""
-        ...
-
-    async def read(self) -> Sequence[object] | None:
-        """Return the next JSON values, or none of them for a sign of life; None at the end."""
-        ...
-
-    async def close(self) -> None:
-        """Close the connection at once, in whichever state it is."""
-        ...
 
 
 class ModelSource(Batched[ModelEvent]):
@@ -82,6 +40,9 @@ class ModelSource(Batched[ModelEvent]):
     The request is sent when the first event is asked for. Leaving closes the connection: use it in
     a response or in a stream, which do that, or with `open_source`; a bare `break` closes nothing.
     """
+
+    # After the provider said that the answer is complete: for usage, and for the end of the bytes.
+    linger = 2.0
 
     def __init__(
         self,
@@ -113,7 +74,7 @@ class ModelSource(Batched[ModelEvent]):
         try:
             await self._in_time(self._carrier.open)
         except (UpstreamError, InvalidChunk) as error:
-            raise await self._failure(error) from _shown(error)
+            raise await self._failure(error) from error
         except BaseException as error:
             await self._close()
             self._tear(error)
@@ -178,7 +139,6 @@ class ModelSource(Batched[ModelEvent]):
             if self._wire.done:
                 return await self._last(self._wire.end())
             failure = await self._failure(error)
-            failure.__cause__ = _shown(error)
             return await self._last(self._wire.fail(failure.error), failure)
         if chunks is None:
             required = self._finish_required and not self._carrier.complete
@@ -197,7 +157,7 @@ class ModelSource(Batched[ModelEvent]):
         if self._wire.error is None:
             return events
         error = without_secrets(self._wire.error, self._carrier.secrets)
-        failure = failure or _raised(error)
+        failure = failure or raised(error)
         if not self._told and all(isinstance(event, Start | Error | Finish) for event in events):
             raise failure
         self._error = failure
@@ -209,7 +169,7 @@ class ModelSource(Batched[ModelEvent]):
             limit = self._idle_timeout
             deadline = inf if limit is None else current_time() + limit
             if self._wire.done:
-                self._deadline = min(self._deadline, current_time() + LINGER)
+                self._deadline = min(self._deadline, current_time() + self.linger)
                 deadline = self._deadline
         # On uvloop a wait that is over at once is never cancelled: a flood could not be left.
         await checkpoint_if_cancelled()
@@ -219,60 +179,4 @@ class ModelSource(Batched[ModelEvent]):
 
     async def _failure(self, error: Exception) -> ModelFailed:
         await self._close()
-        kind = ModelSilent if isinstance(error, UpstreamSilent) else ModelFailed
-        return _raised(without_secrets(_error_of(error), self._carrier.secrets), kind)
-
-
-def messages_of(prompt: Prompt) -> list[dict[str, Any]]:
-    """Return the conversation; a text is the one message of a user."""
-    if isinstance(prompt, str):
-        return [{"role": "user", "content": prompt}]
-    wrong = not isinstance(prompt, Sequence)
-    messages = [] if wrong else [dict(each) for each in prompt if isinstance(each, Mapping)]
-    if wrong or len(messages) < len(prompt):
-        raise TypeError(
-            "a prompt is a text, or a list of messages such as {'role': 'user', 'content': 'Hi'}; "
-            "write [message] for one"
-        )
-    return messages
-
-
-def _error_of(error: Exception) -> Error:
-    if isinstance(error, UpstreamStatus):
-        return _refusal(error.upstream_status, error.body)
-    if isinstance(error, UpstreamContentType) and (told := _parsed(error.body)) is not None:
-        return provider_error(told)
-    if isinstance(error, UpstreamTruncated):
-        return replace(TRUNCATED, retryable=True)
-    if isinstance(error, UpstreamSilent | UpstreamUnreachable):
-        return Error(error.code, str(error), retryable=True)
-    if isinstance(error, UpstreamError | EventTooLarge | InvalidChunk):
-        return Error(error.code, str(error))
-    return Error("client-failed", "The provider's client failed.")
-
-
-def _raised(error: Error, kind: type[ModelFailed] = ModelFailed) -> ModelFailed:
-    """Return what is raised; the provider's own words are for the log alone."""
-    failure = kind(error)
-    if error.detail:
-        failure.add_note(f"the provider said: {error.detail}")
-    return failure
-
-
-def _refusal(status: int, body: str) -> Error:
-    if status in (401, 403):  # its words may hold a part of the key
-        return Error("unauthorized", "The provider does not accept the API key.", status)
-    return provider_error(_parsed(body), status)
-
-
-def _parsed(body: str) -> object:
-    try:
-        told = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    return told if isinstance(told, dict | list) else None
-
-
-def _shown(error: Exception) -> Exception | None:
-    """Return what the log may show of the cause: the errors of an SDK may repeat a header."""
-    return error if isinstance(error, SourceError | UsageError) else None
+        return failure_of(error, self._carrier.secrets)

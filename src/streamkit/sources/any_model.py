@@ -11,7 +11,7 @@ from typing import Any, cast
 from .._feeding.step import step
 from ..models._errors import UnknownProvider
 from ..models._events import Finish, ModelEvent, PartEnd, Start, Text
-from ..models._source import Prompt, messages_of
+from ..models._prompt import Prompt, messages_of
 
 
 def stream_model(

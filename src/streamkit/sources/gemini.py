@@ -13,11 +13,13 @@ from urllib.parse import quote
 from .._items.json import to_json
 from .._upstream.clients import check_free, is_http_client, is_of
 from .._upstream.request import Response, request
+from ..models._carriers.carrier import Carrier
 from ..models._carriers.event_stream import MAX_EVENT_BYTES, EventStreamCarrier
 from ..models._carriers.genai import GenAICarrier
 from ..models._carriers.generativeai import GenerativeModelCarrier
 from ..models._keys import key_of, keys_in
-from ..models._source import Carrier, ModelSource, Prompt, messages_of
+from ..models._prompt import Prompt, messages_of
+from ..models._source import ModelSource
 from ..models._wires.gemini import GeminiWire
 
 DEFAULT_MODEL = "gemini-3.8-flash"

@@ -20,7 +20,8 @@ from .._upstream.request import MAX_BODY, Response, import_first, request, tls
 from ..errors import UpstreamStatus, UpstreamUnreachable
 from ..models._carriers.event_stream import MAX_EVENT_BYTES, EventStreamCarrier
 from ..models._keys import key_of, keys_in
-from ..models._source import ModelSource, Prompt, messages_of
+from ..models._prompt import Prompt, messages_of
+from ..models._source import ModelSource
 from ..models._wires.chat import ChatWire
 from ..models._wires.responses import ResponsesWire
 

@@ -227,23 +227,6 @@ TABLE = [
         id="feedback and a finish that say nothing",
     ),
     pytest.param(
-        [
-            using(chunk({"text": "Hel"}, finish="CONTINUATION", continuationToken="dG9r"), 4, 2),
-            using(chunk({"text": "lo"}), 4, 1),
-            using(ENDED, 4, 3),
-        ],
-        [Text("Hel"), Text("lo"), PartEnd("0"), Usage(8, 5, 13), STOP],
-        id="a continuation that is followed",
-    ),
-    pytest.param(
-        [
-            using(chunk({"text": "Hel"}, finish="CONTINUATION", continuationToken="dG9r"), 4, 2),
-            chunk({"text": "lo"}, finish="STOP"),
-        ],
-        [Text("Hel"), Text("lo"), PartEnd("0"), Usage(4, 2, 6), STOP],
-        id="a continuation that costs nothing",
-    ),
-    pytest.param(
         [chunk({"text": "Hel"}, finish="CONTINUATION", continuationToken="dG9r")],
         [
             Text("Hel"),
@@ -251,7 +234,7 @@ TABLE = [
             Data("continuation", {"token": "dG9r"}),
             Finish("other", "CONTINUATION"),
         ],
-        id="a continuation that is not followed",
+        id="a part of an answer, and the token of the request for the rest",
     ),
 ]
 
@@ -279,31 +262,12 @@ def test_an_error_in_the_middle_ends_the_answer() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    "chunks",
-    [
-        pytest.param([chunk({"text": "Hi"})], id="an answer"),
-        pytest.param(
-            [chunk({"text": "Hi"}, finish="CONTINUATION"), chunk({"text": "!"})],
-            id="its continuation",
-        ),
-    ],
-)
-def test_an_answer_without_a_finish_was_cut(chunks: list[dict[str, Any]]) -> None:
+def test_an_answer_without_a_finish_was_cut() -> None:
+    chunks = [chunk({"text": "Hi"})]
     error, finish = mapped(*chunks)[-2:]
     assert isinstance(error, Error)
     assert (error.code, finish) == ("truncated", Finish("error"))
     assert mapped(*chunks, finish_required=False)[-1] == Finish("stop")
-
-
-def test_the_token_of_a_continuation_is_there_until_it_is_followed() -> None:
-    wire = GeminiWire()
-    wire.feed(chunk({"text": "H"}, continuationToken="early"))
-    assert (wire.done, wire.continuation) == (False, "")
-    wire.feed(chunk({"text": "i"}, finish="CONTINUATION", continuationToken="dG9r"))
-    assert (wire.done, wire.continuation) == (True, "dG9r")
-    wire.feed(chunk({"text": "!"}))
-    assert (wire.done, wire.continuation) == (False, "")
 
 
 def test_tokens_of_tools_and_of_the_cache_are_counted() -> None:

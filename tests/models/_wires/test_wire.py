@@ -26,10 +26,10 @@ from streamkit.models import (
     from_event,
 )
 from streamkit.models._wires.chat import ChatWire
+from streamkit.models._wires.errors import TOO_LARGE, TRUNCATED, provider_error
 from streamkit.models._wires.gemini import GeminiWire
-from streamkit.models._wires.reading import provider_error
 from streamkit.models._wires.responses import ResponsesWire
-from streamkit.models._wires.wire import TOO_LARGE, TRUNCATED, Wire
+from streamkit.models._wires.wire import Wire
 
 WIRES = [ChatWire, ResponsesWire, GeminiWire]
 
@@ -377,9 +377,9 @@ def test_half_a_call_was_cut_whatever_you_say_of_the_server(
 
 @pytest.mark.parametrize(("kind", "chunk"), CALLING)
 def test_arguments_without_end_are_an_error_before_they_fill_the_memory(
-    kind: type[Wire], chunk: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    kind: type[Wire], chunk: dict[str, Any]
 ) -> None:
-    monkeypatch.setattr("streamkit.models._wires.wire.MAX_ARGUMENTS", len(HALF) - 1)
     wire = kind()
+    wire.max_arguments = len(HALF) - 1
     assert (wire.feed(chunk)[-1], wire.error) == (TOO_LARGE, TOO_LARGE)
     assert wire.end() == [Finish("error")]

@@ -9,32 +9,31 @@ from __future__ import annotations
 __all__ = ("MAX_EVENT_BYTES", "EventStreamCarrier")
 
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from itertools import count
-from random import random
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from typing import TypeAlias
 
 from anyio import current_effective_deadline, current_time, sleep
 
-from ..._feeding.closing import close, feeding_now
-from ..._items.sse import SSEDecoder
-from ..._upstream.request import Response, event_stream
+from ..._feeding.closing import feeding_now
+from ..._upstream.events import EventReader
+from ..._upstream.reconnect import Reconnect, may_pass
+from ..._upstream.request import Response
 from ...errors import UpstreamStatus, UpstreamUnreachable
 from .._errors import InvalidChunk
 
 # A picture as base64 fits; the SDKs of the providers have no bound at all.
 MAX_EVENT_BYTES = 8 << 20
 
-# The first wait, and the longest; each is shortened by up to a quarter, at random.
-RETRY_DELAY = 0.5
-MAX_RETRY_DELAY = 8.0
-
 Begin: TypeAlias = Callable[[], AbstractAsyncContextManager[Response]]
 
 
 class EventStreamCarrier:
     """Read an event stream whose data is JSON, and `[DONE]` at its end for some."""
+
+    # With the jitter, half a second at most before the first one and 8 s before the last.
+    retry = Reconnect(first=0.375, max_delay=6.0, jitter=1 / 3)
 
     def __init__(
         self,
@@ -47,10 +46,8 @@ class EventStreamCarrier:
         """`begin` sends the request, each time that it is called."""
         self.complete = False
         self._begin, self._secrets = begin, secrets
-        self._retries = max(retries, 0)
-        self._stack = AsyncExitStack()
-        self._chunks: AsyncIterator[bytes] | None = None
-        self._decoder = SSEDecoder(max_event_bytes=max_event_bytes)
+        self._retry = replace(self.retry, max_attempts=max(retries, 0))
+        self._events = EventReader(max_event_bytes=max_event_bytes)
         self._broken = False
 
     @property
@@ -60,18 +57,17 @@ class EventStreamCarrier:
 
     async def open(self) -> None:
         """Send the request, again if the provider asks for patience or could not be reached."""
-        for attempt in count():
+        delays = self._retry.delays(lambda: None)
+        while True:
             try:
-                response = await self._stack.enter_async_context(self._begin())
-                self._chunks = await event_stream(response)
-                self._stack.push_async_callback(_end, self._chunks)
+                if not await self._events.open(self._begin()):
+                    raise UpstreamStatus(204)
             except (UpstreamStatus, UpstreamUnreachable) as error:
-                await self._stack.aclose()
-                delay = _delay(error, attempt)
+                await self._events.close()
+                delay = _delay(error, next(delays, None))
                 feeding = feeding_now.get()
                 if (
                     delay is None
-                    or attempt == self._retries
                     or current_time() + delay > current_effective_deadline()
                     # The one cancellation may have met a timeout of the client.
                     or (feeding is not None and feeding.left)
@@ -85,14 +81,11 @@ class EventStreamCarrier:
         """Return what the next bytes hold."""
         if self._broken:
             raise InvalidChunk
-        if self.complete or self._chunks is None:
-            return None
-        self._decoder.feed(b"")  # what is too large may have come behind events that were told
-        chunk = await anext(self._chunks, None)
-        if chunk is None:
+        events = None if self.complete else await self._events.read()
+        if events is None:
             return None
         values: list[object] = []
-        for event in self._decoder.feed(chunk):
+        for event in events:
             data = str(event.data).strip()
             if data == "[DONE]":
                 self.complete = True
@@ -109,7 +102,7 @@ class EventStreamCarrier:
 
     async def close(self) -> None:
         """Close the connection, unless the answer was read to its end."""
-        await self._stack.aclose()
+        await self._events.close()
 
 
 def _value(value: object, type: str) -> object:
@@ -119,19 +112,10 @@ def _value(value: object, type: str) -> object:
     return value
 
 
-async def _end(chunks: AsyncIterator[bytes]) -> None:
-    # Who closes from another task finds it running; its reader is told by the connection.
-    if not getattr(chunks, "ag_running", False):
-        await close(chunks)
-
-
-def _delay(error: UpstreamStatus | UpstreamUnreachable, attempt: int) -> float | None:
+def _delay(error: UpstreamStatus | UpstreamUnreachable, delay: float | None) -> float | None:
     """Return for how long to wait before the next try; None when it would be refused too."""
-    if isinstance(error, UpstreamStatus):
-        status = error.upstream_status
-        if status not in (408, 409, 429) and status < 500:
-            return None
-        if error.retry_after is not None:
-            return error.retry_after
-    longest = min(RETRY_DELAY * 2.0**attempt, MAX_RETRY_DELAY)
-    return longest * (1 - random() / 4)  # noqa: S311 - nobody gains by guessing it
+    if delay is None or not isinstance(error, UpstreamStatus):
+        return delay
+    if not may_pass(error.upstream_status):
+        return None
+    return delay if error.retry_after is None else error.retry_after

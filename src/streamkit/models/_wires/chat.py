@@ -11,7 +11,8 @@ __all__ = ("ChatWire",)
 from typing import Any, ClassVar
 
 from .._events import Citation, FinishReason, Tone, Usage
-from .reading import json_of, list_of, number_of, object_of, place_of, provider_error, text_of
+from .errors import provider_error
+from .reading import json_of, list_of, number_of, object_of, place_of, text_of
 from .wire import Call, Wire
 
 # Fields of a delta that are told as something else, or say nothing.

@@ -12,13 +12,13 @@ __all__ = ("GeminiWire",)
 from typing import Any, ClassVar
 
 from .._events import Citation, FinishReason, ToolCall, Usage
+from .errors import provider_error
 from .reading import (
     json_of,
     list_of,
     number_of,
     object_of,
     place_of,
-    provider_error,
     text_of,
 )
 from .wire import Wire
@@ -61,24 +61,13 @@ class GeminiWire(Wire):
         """Take what `Start` says where the provider does not."""
         super().__init__(model=model, provider=provider)
         self._token = ""
-        self._before = Usage()  # of the requests that this one continues
         self._told: dict[str, str | None] = {}
         self._blocked = False
-
-    @property
-    def continuation(self) -> str:
-        """Return the token of the request that continues the answer; empty when there is none.
-
-        Feed the chunks of its response to the same mapper.
-        """
-        return self._token if self._native == _CONTINUATION else ""
 
     def _identity(self, chunk: dict[str, Any]) -> tuple[str, str]:
         return text_of(chunk.get("responseId")), text_of(chunk.get("modelVersion"))
 
     def _map(self, chunk: dict[str, Any]) -> None:
-        if self._native == _CONTINUATION:  # and now it is continued
-            self._native, self._before, self._usage = None, self._usage_of(self._usage), {}
         self._note_usage(chunk.get("usageMetadata"))
         if chunk.get("error"):
             self._tell_error(provider_error(chunk))
@@ -129,16 +118,16 @@ class GeminiWire(Wire):
         return True
 
     def _usage_of(self, told: dict[str, Any]) -> Usage:
-        before, thoughts = self._before, number_of(told.get("thoughtsTokenCount"))
+        thoughts = number_of(told.get("thoughtsTokenCount"))
         read = number_of(told.get("promptTokenCount"))
         read += number_of(told.get("toolUsePromptTokenCount"))
         written = number_of(told.get("candidatesTokenCount")) + thoughts  # apart, at Google
         return Usage(
-            input=before.input + read,
-            output=before.output + written,
-            total=before.total + (number_of(told.get("totalTokenCount")) or read + written),
-            cached=before.cached + number_of(told.get("cachedContentTokenCount")),
-            reasoning=before.reasoning + thoughts,
+            input=read,
+            output=written,
+            total=number_of(told.get("totalTokenCount")) or read + written,
+            cached=number_of(told.get("cachedContentTokenCount")),
+            reasoning=thoughts,
         )
 
     def _reason(self) -> FinishReason:
@@ -147,8 +136,8 @@ class GeminiWire(Wire):
 
     def _tell_rest(self) -> None:
         super()._tell_rest()
-        if self.continuation:
-            self._tell_data("continuation", {"token": self.continuation})
+        if self._token and self._native == _CONTINUATION:
+            self._tell_data("continuation", {"token": self._token})
 
 
 def _said(reason: object) -> str:

@@ -12,7 +12,8 @@ from collections.abc import Callable, Hashable
 from typing import Any, ClassVar, TypeAlias
 
 from .._events import Citation, FinishReason, Tone, Usage
-from .reading import list_of, number_of, object_of, place_of, provider_error, text_of
+from .errors import provider_error
+from .reading import list_of, number_of, object_of, place_of, text_of
 from .wire import Call, Wire
 
 _Chunk: TypeAlias = dict[str, Any]

@@ -7,7 +7,7 @@ Rule: no I/O here, and no clock.
 
 from __future__ import annotations
 
-__all__ = ("TOO_LARGE", "TRUNCATED", "Call", "Wire")
+__all__ = ("Call", "Wire")
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable
@@ -30,14 +30,8 @@ from .._events import (
     ToolCallDelta,
     Usage,
 )
+from .errors import TOO_LARGE, TRUNCATED
 from .reading import is_json, object_of, text_of
-
-TRUNCATED = Error("truncated", "The answer ended before the provider said that it is complete.")
-
-# Characters, of all calls of an answer together: they are held until a call is whole, and a model
-# that does not find an end shall not fill the memory. A file to write fits.
-MAX_ARGUMENTS = 8 << 20
-TOO_LARGE = Error("too-large", "The model wrote more arguments for its calls than are held.")
 
 
 @dataclass(slots=True)
@@ -66,6 +60,10 @@ class Wire(ABC):
     provider: ClassVar[str]
     reasons: ClassVar[dict[str, FinishReason]]
     """What the provider's words for the end mean."""
+
+    # Characters, of all calls of an answer together: they are held until a call is whole, and a
+    # model that finds no end must not fill the memory. A file to write fits.
+    max_arguments = 8 << 20
 
     def __init__(self, *, model: str = "", provider: str = "") -> None:
         """Take what `Start` says where the provider does not."""
@@ -171,7 +169,7 @@ class Wire(ABC):
 
     def _write_call(self, call: Call, arguments: str) -> None:
         self._arguments_size += len(arguments)
-        if self._arguments_size > MAX_ARGUMENTS:
+        if self._arguments_size > self.max_arguments:
             self._tell_error(TOO_LARGE)
             return
         call.pieces.append(arguments)
