@@ -78,9 +78,11 @@ async def drain(hand: Handover) -> bytes:
     return received
 
 
-async def feed_until(source: Any, leave_when: Callable[[Handover], Any] | None) -> Handover:
+async def feed_until(
+    source: Any, leave_when: Callable[[Handover], Any] | None, *, close_timeout: float = 5.0
+) -> Handover:
     """Feed a source, take until `leave_when` is done, leave, and wait for the feeder."""
-    hand = Handover()
+    hand = Handover(close_timeout=close_timeout)
     with fail_after(10):
         async with create_task_group() as tasks:
             tasks.start_soon(hand.feed, source, as_text.encoder())

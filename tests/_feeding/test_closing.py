@@ -18,7 +18,6 @@ from anyio import (
 from anyio.lowlevel import checkpoint
 
 from streamkit import Encoder, as_text, step
-from streamkit._feeding import leaving as leaving_module
 from streamkit._feeding.closing import feeding_now
 from streamkit._feeding.handover import Handover
 from streamkit.errors import CleanupTimeout, ItemRefused
@@ -347,12 +346,9 @@ async def test_leaving_while_a_connection_is_being_closed_does_not_interrupt_it(
     assert done
 
 
-async def test_cleanup_that_takes_too_long_is_given_up(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(leaving_module, "CLOSE_TIMEOUT", 0.02)
+async def test_cleanup_that_takes_too_long_is_given_up(caplog: pytest.LogCaptureFixture) -> None:
     source = Cleanup(anyio.sleep_forever)
-    await feed_until(source.at_a_wait(), while_the_source_waits)
+    await feed_until(source.at_a_wait(), while_the_source_waits, close_timeout=0.02)
     assert not source.done
     [record] = caplog.records
     assert record.exc_info is not None

@@ -12,7 +12,6 @@ import pytest
 from anyio import create_task_group, fail_after, move_on_after, to_thread, wait_all_tasks_blocked
 
 from streamkit import Format, SourceError, as_bytes, as_text, open_source
-from streamkit._feeding import threaded as thread_module
 from streamkit._feeding.handover import Handover
 from streamkit._feeding.threaded import MAX_BYTES, MAX_ITEMS, Chunks, Threaded
 from streamkit.errors import CleanupTimeout
@@ -255,7 +254,7 @@ async def test_a_cancelled_wait_loses_nothing() -> None:
 async def test_one_that_does_not_return_is_given_up_and_its_thread_ends_when_it_does(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(thread_module, "CLOSE_TIMEOUT", 0.02)
+    monkeypatch.setattr(Threaded, "close_timeout", 0.02)
     go = threading.Event()
 
     def blocked() -> Iterator[str]:

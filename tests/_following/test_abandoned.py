@@ -10,7 +10,6 @@ import pytest
 from anyio import fail_after, to_thread, wait_all_tasks_blocked
 
 from streamkit import MemoryStore, Stream, Streams
-from streamkit._feeding import threaded as thread
 from streamkit._feeding.threaded import Threaded
 from streamkit.errors import CleanupTimeout
 
@@ -22,7 +21,7 @@ from ..fakes import Fountain
 async def test_a_thread_that_was_given_up_is_not_waited_for_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(thread, "CLOSE_TIMEOUT", 0.02)
+    monkeypatch.setattr(Threaded, "close_timeout", 0.02)
     go = threading.Event()
 
     def blocking() -> Any:
@@ -43,7 +42,7 @@ async def test_a_thread_that_was_given_up_is_not_waited_for_again(
 async def test_a_job_in_a_thread_that_does_not_look_keeps_nothing_alive(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(thread, "CLOSE_TIMEOUT", 0.02)
+    monkeypatch.setattr(Threaded, "close_timeout", 0.02)
     go, threads = threading.Event(), []
 
     def work(stream: Stream) -> None:

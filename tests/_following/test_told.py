@@ -10,7 +10,7 @@ from anyio import Event, create_task_group, fail_after
 
 from streamkit import Event as StreamEvent
 from streamkit import MemoryStore, Store, Streams, as_sse, as_text
-from streamkit._following.mirror import MAX_BYTES
+from streamkit._following.mirror import Mirror
 from streamkit.errors import CursorLost
 
 from .._streams.fakes import (
@@ -88,7 +88,7 @@ async def test_a_follower_that_falls_behind_while_events_go_is_told_each_time(
             reading = aiter(streams.follow("a"))
             for _ in range(3):
                 for _ in range(10):  # each is as much as is held in the process
-                    await send_alone(streams, stream, "x" * MAX_BYTES)
+                    await send_alone(streams, stream, "x" * Mirror.max_bytes)
                 got.append(await anext(reading))
                 got.append(await anext(reading))
         rest = [event async for event in reading]

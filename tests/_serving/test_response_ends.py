@@ -10,9 +10,8 @@ from anyio.lowlevel import checkpoint
 
 from streamkit import Event as StreamEvent
 from streamkit import MemoryStore, Streams, as_sse, as_text
-from streamkit._following import mirror as tail
 from streamkit._following.clock import Clock
-from streamkit._following.mirror import MAX_WRITE
+from streamkit._following.mirror import MAX_WRITE, Mirror
 from streamkit._following.waiting import WaitingRoom
 from streamkit._serving.client import Left
 from streamkit._store.listening import Listening
@@ -141,7 +140,7 @@ async def test_a_text_is_cut_when_its_stream_is_started_again() -> None:
 async def test_a_format_follows_the_store_where_its_tail_is_too_short(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(tail, "MAX_BYTES", 1)
+    monkeypatch.setattr(Mirror, "max_bytes", 1)
     async with Streams(MemoryStore(), drain=0) as streams, streams.open("a") as stream:
         follower = await answered(streams.follow("a"), as_text)
         for each in "abcdef":

@@ -95,9 +95,9 @@ async def test_what_gathers_while_a_group_runs_is_the_next_group() -> None:
     await worker.aclose()
 
 
-async def test_a_group_has_a_largest_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker_module, "MAX_GROUP", 3)
+async def test_a_group_has_a_largest_size() -> None:
     worker, made = make_worker()
+    worker.max_group = 3
     go = threading.Event()
     await hold(worker, go)
     async with create_task_group() as tasks:
@@ -205,11 +205,9 @@ async def test_a_closed_one_starts_again_with_the_next_call_and_closes_twice() -
     assert len(made) == 2
 
 
-async def test_one_that_does_not_end_is_left_to_end_by_itself(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(worker_module, "CLOSE_TIMEOUT", 0.02)
+async def test_one_that_does_not_end_is_left_to_end_by_itself() -> None:
     worker, made = make_worker()
+    worker.close_timeout = 0.02
     go = threading.Event()
     await hold(worker, go)
     (thread,) = threads()

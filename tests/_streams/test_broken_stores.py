@@ -13,8 +13,8 @@ from streamkit import Event as StreamEvent
 from streamkit import MemoryStore, Streams, as_sse, as_text
 from streamkit._serving.client import Left
 from streamkit._store.contract import Claim, Head, Page
-from streamkit._streams import pump
-from streamkit._streams import pumps as producers
+from streamkit._streams.pump import Pump
+from streamkit._streams.pumps import Pumps
 from streamkit.errors import ExpiredStream, StoreAway, StreamCancelled, StreamLost
 
 from .._serving.browser import Browser
@@ -134,7 +134,7 @@ async def test_an_error_of_a_driver_is_logged_and_streams_go_on(
 async def test_a_look_at_a_head_that_fails_leaves_it_to_the_next_append(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(pump, "LOOK_PAUSE", 0)
+    monkeypatch.setattr(Pump, "look_pause", 0)
     store = Breaking()
     async with Streams(store, drain=0, lease=0.3) as streams:
         following = await streams.start("a", Fountain("x", wait=True))
@@ -192,7 +192,7 @@ async def test_an_append_that_fails_as_none_should_ends_its_stream_alone(
 async def test_an_end_that_could_not_be_written_is_logged_when_streams_stop(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(producers, "CLOSE_TIMEOUT", 0.05)
+    monkeypatch.setattr(Pumps, "close_timeout", 0.05)
     store, source = Breaking(), Fountain("x", "y", wait=True)
     store.error = StoreAway("the cable was pulled")
     with fail_after(5):

@@ -18,12 +18,13 @@ from anyio import (
 
 from streamkit import Event as StreamEvent
 from streamkit import Line, MemoryStore, Stream, Streams
-from streamkit._following import mirror as tail
+from streamkit._following.mirror import Mirror
 from streamkit._store.contract import Claim, Head, Over
-from streamkit._streams import inbox, pump
 from streamkit._streams import pumps as producers
+from streamkit._streams.inbox import Inbox
 from streamkit._streams.orphans import end_orphan
 from streamkit._streams.producer import SourceProducer
+from streamkit._streams.pump import Pump
 from streamkit.errors import Overflow, StoreAway
 
 from ..fakes import Fountain
@@ -33,7 +34,7 @@ from .fakes import claim_of, collect, data, eventually, held, last_type, numbers
 async def test_a_job_in_a_thread_waits_for_room_and_loses_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(inbox, "MAX_ITEMS", 2)
+    monkeypatch.setattr(Inbox, "max_items", 2)
     gate, store = held(MemoryStore())
     sent: list[int] = []
 
@@ -56,7 +57,7 @@ async def test_a_job_in_a_thread_waits_for_room_and_loses_nothing(
 async def test_a_job_that_outruns_a_store_that_is_away_fails_when_it_shall(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(inbox, "MAX_ITEMS", 2)
+    monkeypatch.setattr(Inbox, "max_items", 2)
     store = Deaf()
 
     async def work(stream: Stream) -> None:
@@ -162,7 +163,7 @@ async def test_a_stream_that_somebody_else_has_closed_is_written_no_more(
 async def test_a_store_that_forgot_more_than_is_held_ends_the_producer_and_says_so(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(tail, "MAX_BYTES", 1)
+    monkeypatch.setattr(Mirror, "max_bytes", 1)
     store, job_closed = MemoryStore(), Signal()
 
     async def job(stream: Stream) -> None:
@@ -190,7 +191,7 @@ async def test_a_store_that_forgot_more_than_is_held_ends_the_producer_and_says_
 async def test_a_source_at_work_fills_a_batch_when_many_follow(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(pump, "FOLLOWERS_PER_TURN", 1)
+    monkeypatch.setattr(Pump, "followers_per_turn", 1)
     gate, store = held(MemoryStore())
     go = Signal()
 

@@ -12,7 +12,7 @@ from anyio.lowlevel import checkpoint
 
 from streamkit import MemoryStore, Stream, Streams
 from streamkit._streams.appending import MAX_BATCH_BYTES, MAX_BATCH_EVENTS
-from streamkit._streams.inbox import MAX_ITEMS
+from streamkit._streams.inbox import Inbox
 from streamkit.errors import StoreAway, StreamEnded, StreamFailed
 
 from ..fakes import Fountain, jumping_clock
@@ -66,9 +66,9 @@ async def test_one_append_is_bounded_in_events_and_in_bytes() -> None:
         for item in ("x", "x" * 1000):
             async with streams.open("a", if_exists="restart") as stream:
                 gate.closes.clear()
-                for _ in range(MAX_ITEMS):
+                for _ in range(Inbox.max_items):
                     await stream.send(item)
-            assert sum(count for count, _ in gate.closes) == MAX_ITEMS + 1
+            assert sum(count for count, _ in gate.closes) == Inbox.max_items + 1
             assert max(count for count, _ in gate.closes) <= MAX_BATCH_EVENTS
             most = max(sum(map(len, events)) for _, _, events, *_ in gate.calls["append"] if events)
             assert most <= MAX_BATCH_BYTES
@@ -164,7 +164,7 @@ async def test_jobs_that_wait_for_room_are_told_when_there_is_some_or_the_end() 
             gate.hold("append")
             await stream.send("first")
             await gate.is_held("append")
-            for number in range(MAX_ITEMS):
+            for number in range(Inbox.max_items):
                 stream.send_nowait(number)
             waited = []
 
@@ -177,7 +177,7 @@ async def test_jobs_that_wait_for_room_are_told_when_there_is_some_or_the_end() 
                 await wait_all_tasks_blocked()
                 assert waited == []
                 gate.release("append")
-        assert len(await read(streams.follow("a"))) == MAX_ITEMS + 2
+        assert len(await read(streams.follow("a"))) == Inbox.max_items + 2
 
 
 async def test_a_thread_that_waits_for_room_is_told_that_the_stream_has_ended() -> None:
@@ -209,14 +209,14 @@ async def test_log_records_without_room_are_counted_and_the_count_is_told() -> N
             gate.hold("append")
             await stream.send("first")
             await gate.is_held("append")
-            for number in range(MAX_ITEMS + 50):
+            for number in range(Inbox.max_items + 50):
                 stream.log(str(number))
             gate.release("append")
             await eventually(lambda: len(gate.closes) >= 3)
             stream.log("again")
         events = await read(streams.follow("a"))
     messages = [each["message"] for each in data(events) if isinstance(each, dict)]
-    assert messages == [*map(str, range(MAX_ITEMS)), "50 records were dropped", "again"]
+    assert messages == [*map(str, range(Inbox.max_items)), "50 records were dropped", "again"]
     told = [each for each in data(events) if isinstance(each, dict)][-2]
     assert told["log_level"] == "warning"
 

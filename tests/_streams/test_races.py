@@ -9,10 +9,10 @@ from anyio import Event, create_task_group, fail_after, sleep_forever
 
 from streamkit import Event as StreamEvent
 from streamkit import MemoryStore, Stream, Streams
-from streamkit._following import follower
-from streamkit._following import mirror as tail
+from streamkit._following.mirror import Mirror
+from streamkit._following.mirrors import Mirrors
 from streamkit._store.contract import Page
-from streamkit._streams import pump
+from streamkit._streams.pump import Pump
 from streamkit.errors import StreamCancelled, StreamLost
 
 from ..fakes import Fountain
@@ -44,7 +44,7 @@ async def say_and_wait(stream: Stream, streams: Streams, *words: str) -> None:
 async def test_that_a_stream_was_deleted_is_no_news_once_it_was_started_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(tail, "MAX_BYTES", 1)  # who is behind reads the store
+    monkeypatch.setattr(Mirror, "max_bytes", 1)  # who is behind reads the store
     store = Late()
     got: list[StreamEvent] = []
     async with Streams(store, drain=0) as streams:
@@ -207,7 +207,7 @@ async def test_what_was_meant_for_the_old_life_does_not_hit_the_new(call: str) -
 async def test_a_cancellation_of_the_new_life_is_not_what_ended_the_old(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(pump, "LOOK_PAUSE", 0.01)
+    monkeypatch.setattr(Pump, "look_pause", 0.01)
     store = MemoryStore()
     lost: list[str] = []
     async with Streams(store, drain=0) as streams, Streams(store, drain=0) as other:
@@ -234,7 +234,7 @@ async def test_a_cancellation_of_the_new_life_is_not_what_ended_the_old(
 async def test_a_follower_that_pages_an_ended_stream_is_told_that_it_was_started_again(
     monkeypatch: pytest.MonkeyPatch, source: str
 ) -> None:
-    monkeypatch.setattr(follower, "PAGE", 2)
+    monkeypatch.setattr(Mirrors, "page", 2)
     store, go = MemoryStore(), Event()
 
     async def new() -> AsyncGenerator[str, None]:

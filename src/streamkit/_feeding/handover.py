@@ -19,7 +19,7 @@ from .._items.format import Encoder
 from .._loop import Turn
 from .batched import Batched
 from .closing import Feeding, close
-from .leaving import Leaving
+from .leaving import CLOSE_TIMEOUT, Leaving
 from .source import Source, enter_source
 
 T = TypeVar("T")
@@ -33,7 +33,13 @@ MAX_ITEMS = 1000
 class Handover:
     """What one task made and another has not yet taken; bounded in bytes, items and time."""
 
-    def __init__(self, *, max_bytes: int = MAX_BYTES, max_items: int = MAX_ITEMS) -> None:
+    def __init__(
+        self,
+        *,
+        max_bytes: int = MAX_BYTES,
+        max_items: int = MAX_ITEMS,
+        close_timeout: float = CLOSE_TIMEOUT,
+    ) -> None:
         """Make an empty one; call this inside the event loop."""
         self.count = 0
         """How many items were taken."""
@@ -48,7 +54,7 @@ class Handover:
         self._max_bytes = max_bytes
         self._max_items = max_items
         self._ready: list[bytes] = []
-        self._leaving = Leaving()
+        self._leaving = Leaving(close_timeout=close_timeout)
         self._wake: Event | None = None
         self._room: Event | None = None
 

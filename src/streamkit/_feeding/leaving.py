@@ -7,7 +7,7 @@ goes up before it is passed on, and the cleanup has `CLOSE_TIMEOUT` seconds in a
 
 from __future__ import annotations
 
-__all__ = ("Leaving",)
+__all__ = ("CLOSE_TIMEOUT", "Leaving")
 
 import logging
 from collections.abc import Callable, Coroutine, Generator
@@ -29,7 +29,8 @@ CLOSE_TIMEOUT = 5.0
 class Leaving:
     """Run one piece of work; `leave()` cancels it. Make it inside the event loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, close_timeout: float = CLOSE_TIMEOUT) -> None:
+        self._close_timeout = close_timeout
         self.left = False
         """Whether `leave()` was called."""
         # Somebody may throw a cancellation into the work that is not ours: without this default
@@ -63,7 +64,7 @@ class Leaving:
                 feeding_now.set(feeding)
                 await _cancelled_once(work(feeding), self)
             if self._guard.cancel_called:  # which only its deadline does
-                self.error = CleanupTimeout(CLOSE_TIMEOUT)
+                self.error = CleanupTimeout(self._close_timeout)
             elif not self.left:
                 self.error = None
         except (get_cancelled_exc_class(), SystemExit):
@@ -85,7 +86,7 @@ class Leaving:
         Also without a cancellation: one that is on its way would otherwise hit the cleanup.
         """
         if self._guard.deadline == inf:
-            self._guard.shield, self._guard.deadline = True, current_time() + CLOSE_TIMEOUT
+            self._guard.shield, self._guard.deadline = True, current_time() + self._close_timeout
 
     @property
     def is_cleaning_up(self) -> bool:

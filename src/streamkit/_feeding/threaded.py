@@ -31,8 +31,6 @@ MAX_BYTES = 1 << 20
 # 256 KiB: a prototype read a cached file through a thread 1.7 times as fast as with 64 KiB.
 CHUNK_BYTES = 1 << 18
 
-CLOSE_TIMEOUT = 5.0
-
 
 class Chunks(Iterator[bytes]):
     """Read a binary file as it comes and close it at the end. Iterating the file gives lines."""
@@ -55,6 +53,9 @@ class Threaded(Batched[T]):
     context of the task that started it. The thread waits while 256 items or 1 MiB of text or
     bytes are not yet taken.
     """
+
+    close_timeout = 5.0
+    """For so many seconds the iterable may block while it is closed; then it is given up."""
 
     def __init__(self, items: Iterable[T]) -> None:
         """Nothing happens before the first item is asked for."""
@@ -101,13 +102,13 @@ class Threaded(Batched[T]):
             return
         if self._given_up:
             return
-        with shielded(CLOSE_TIMEOUT):
+        with shielded(self.close_timeout):
             while wake := self._wait_for_thread():
                 await wake.wait()
             self._raise_error()
             return
         self._given_up = True
-        raise CleanupTimeout(CLOSE_TIMEOUT)
+        raise CleanupTimeout(self.close_timeout)
 
     async def _ready_now(self) -> list[Any]:
         if self._thread is None:

@@ -32,7 +32,7 @@ from .._store.cursor import START, Cursor, format_cursor, ids, is_valid, token_a
 from .._store.patience import Patience
 from ..errors import CursorLost, StoreAway
 from .mirror import Mirror
-from .mirrors import PAGE, Mirrors
+from .mirrors import Mirrors
 from .waiting import WaitingRoom
 
 V = TypeVar("V", bytes, list[StoredEvent])
@@ -206,7 +206,7 @@ class Follower(ABC, Generic[V]):
         """Read what is not here any more."""
         mirror, known = self._mirror, self._mirror.head
         try:
-            page = await self.mirrors.store.read(mirror.name, self._seq, PAGE)
+            page = await self.mirrors.store.read(mirror.name, self._seq, self.mirrors.page)
         except StoreAway as error:
             await sleep(self._patience.pause(error))
             return None

@@ -57,13 +57,15 @@ async def status(store: Store, name: str) -> Status:
     return await _status(store, name, page.head)
 
 
-async def statuses(store: Store, prefix: str, state: str, after: str, limit: int) -> list[Status]:
+async def statuses(
+    store: Store, prefix: str, state: str, after: str, limit: int, *, page: int = PAGE
+) -> list[Status]:
     """Return the status of up to `limit` streams in that state, or in any."""
     if state and state not in STEPS:
         raise ValueError(f"a state is one of {', '.join(STEPS)}, not {state!r}")
     found: list[Status] = []
     while len(found) < limit:
-        wanted = PAGE if state else min(PAGE, limit - len(found))
+        wanted = page if state else min(page, limit - len(found))
         heads = await store.names(prefix, after, wanted)
         for name, head in heads:
             if state in ("", head.state) and len(found) < limit:

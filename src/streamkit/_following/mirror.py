@@ -21,10 +21,6 @@ from .._store.contract import Head
 from .._store.cursor import format_cursor, ids
 from .waiting import PLACES, WaitingRoom
 
-# The newest events of a stream that are held here; who is further behind reads the store. The pump
-# writes them once more when the store forgets its tail.
-MAX_BYTES = 1 << 19
-
 # What goes out in one write to a follower who is behind.
 MAX_WRITE = 1 << 17
 
@@ -60,6 +56,10 @@ class Block:
 
 class Mirror:
     """What this process knows of the end of a stream."""
+
+    # Of the newest events, so many bytes are held here; whoever is further behind reads the store.
+    # The pump writes them once more when the store forgets its tail.
+    max_bytes = 1 << 19
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -102,7 +102,7 @@ class Mirror:
         if lines:
             self._blocks.append(Block(head, self.seq, lines))
             self._bytes += self._blocks[-1].size
-            while self._bytes > MAX_BYTES and len(self._blocks) > 1:
+            while self._bytes > self.max_bytes and len(self._blocks) > 1:
                 self._bytes -= self._blocks.popleft().size
         self.seq = seq
         self.ring()

@@ -40,6 +40,9 @@ FAREWELL = 1.0
 class Mirrors:
     """The mirrors of one `Streams`; it runs its tasks in a group of somebody else."""
 
+    page = PAGE
+    """How many events one read of the store asks for."""
+
     def __init__(self, store: Store, listening: Listening, clock: Clock) -> None:
         """`store` is where they are read from."""
         self.store = store
@@ -189,7 +192,7 @@ class Mirrors:
         """Feed a mirror with one page of the store, and tell what was in it."""
         known, after = mirror.head, mirror.seq
         try:
-            page = await self.store.read(mirror.name, after, PAGE)
+            page = await self.store.read(mirror.name, after, self.page)
         except StoreAway as error:
             await sleep(patience.pause(error))
             return "events"  # there may be some

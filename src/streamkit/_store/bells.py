@@ -16,12 +16,12 @@ from anyio.lowlevel import current_token
 
 from .._loop import call_soon
 
-# A listener that is so far behind is told once to look at everything.
-MAX_RUNG = 1000
-
 
 class Listener(AsyncIterator[str | None]):
     """Give the names that rang, the oldest first; None: any stream may have changed."""
+
+    # A listener that is so far behind is told once to look at everything.
+    max_rung = 1000
 
     def __init__(self) -> None:
         """Listen in the event loop that runs here."""
@@ -32,7 +32,7 @@ class Listener(AsyncIterator[str | None]):
     def ring(self, names: Collection[str | None]) -> None:
         """Note names, and wake who waits. Only in the event loop."""
         self._rung |= dict.fromkeys(names)
-        if len(self._rung) > MAX_RUNG:
+        if len(self._rung) > self.max_rung:
             self._rung = {None: None}
         self._wake.set()
 

@@ -26,12 +26,6 @@ from ..errors import CleanupTimeout, UsageError
 C = TypeVar("C")
 T = TypeVar("T")
 
-# So many calls in one group at most: the first of them waits for the last.
-MAX_GROUP = 256
-
-# Longer than a driver may wait for a lock.
-CLOSE_TIMEOUT = 10.0
-
 
 class Asked(Generic[C]):
     """One call that waits for its turn: `run` it, or let it `fail`."""
@@ -78,6 +72,12 @@ class Worker(Generic[C]):
     It must not be used on both sides of a fork, because a thread does not survive one.
     """
 
+    max_group = 256
+    """So many calls are in one group at most: the first of them waits for the last."""
+
+    close_timeout = 10.0
+    """In seconds; longer than a driver may wait for a lock."""
+
     def __init__(
         self, name: str, make: Callable[[], Server[C]], *, every: float | None = None
     ) -> None:
@@ -118,11 +118,11 @@ class Worker(Generic[C]):
             self._process = 0
             last: Asked[C] = Asked(None)
             self._calls.put(last)
-        with move_on_after(CLOSE_TIMEOUT, shield=True):
+        with move_on_after(self.close_timeout, shield=True):
             await last.done.wait()
             thread.join()
             return
-        raise CleanupTimeout(CLOSE_TIMEOUT)
+        raise CleanupTimeout(self.close_timeout)
 
     def _start(self) -> None:
         self._calls = SimpleQueue()
@@ -138,7 +138,7 @@ class Worker(Generic[C]):
             pass
 
     def _serve(self, server: Server[C], calls: SimpleQueue[Asked[C]]) -> bool:
-        group = _gathered(calls, self._every)
+        group = _gathered(calls, self._every, self.max_group)
         if not group:
             server.idle()
             return True
@@ -154,12 +154,12 @@ class Worker(Generic[C]):
         return goes_on
 
 
-def _gathered(calls: SimpleQueue[Asked[C]], patience: float | None) -> list[Asked[C]]:
+def _gathered(calls: SimpleQueue[Asked[C]], patience: float | None, most: int) -> list[Asked[C]]:
     """Return what was asked for, after waiting for it; nothing when that took too long."""
     group: list[Asked[C]] = []
     with suppress(Empty):
         group.append(calls.get(timeout=patience))
-        while len(group) < MAX_GROUP:
+        while len(group) < most:
             group.append(calls.get_nowait())
     return group
 

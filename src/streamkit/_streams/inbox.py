@@ -17,16 +17,17 @@ from .._loop import Turn, call_soon
 from ..errors import ItemRefused, Overflow, SourceCancelled, StreamEnded
 from ..logs import LogRecord, ProgressTracker
 
-# What may wait while the store does not keep up, or is away. A line of a log has about 200 bytes.
-MAX_ITEMS = 10_000
-MAX_BYTES = 16 << 20
-
 # What is left, in characters, of a log message that is too large for one event.
 CUT_MESSAGE = 100_000
 
 
 class Inbox:
     """Lines on their way to the log of a stream, bounded in number and bytes."""
+
+    # What may wait while the store does not keep up, or is away. A line of a log has about 200
+    # bytes.
+    max_items = 10_000
+    max_bytes = 16 << 20
 
     def __init__(self, name: str) -> None:
         """Make an empty one; call this inside the event loop."""
@@ -125,7 +126,7 @@ class Inbox:
     @property
     def stuck(self) -> bool:
         """Tell whether there is no room."""
-        return len(self._lines) >= MAX_ITEMS or self._bytes >= MAX_BYTES
+        return len(self._lines) >= self.max_items or self._bytes >= self.max_bytes
 
     def _add(self, line: bytes) -> bool:
         """Add a line; return False when there is no room, and raise `StreamEnded` at the end."""
@@ -136,7 +137,7 @@ class Inbox:
                 raise StreamEnded(self._name)
             lines = self._lines
             # The last progress has to come out, whatever waits.
-            if (len(lines) >= MAX_ITEMS or self._bytes >= MAX_BYTES) and not self._ending:
+            if self.stuck and not self._ending:
                 return False
             lines.append(line)
             self._bytes += len(line)

@@ -26,17 +26,18 @@ from .producer import NeverOpened, Producer
 
 logger = logging.getLogger("streamkit")
 
-# For each so many, one turn more. 1,000 events/s cost 6 us for each write of one (the benchmark
-# fan_out), so the writes of one batch to so many take about 0.4 ms.
-FOLLOWERS_PER_TURN = 64
 MAX_TURNS = 8
-
-# How soon a cancellation from another process is seen by a stream that is silent.
-LOOK_PAUSE = 0.2
 
 
 class Pump:
     """One stream while it is written."""
+
+    # For each so many, one turn more. 1,000 events/s cost 6 us for each write of one (the benchmark
+    # fan_out), so the writes of one batch to so many take about 0.4 ms.
+    followers_per_turn = 64
+
+    # How soon a cancellation from another process is seen by a stream that is silent, in seconds.
+    look_pause = 0.2
 
     def __init__(
         self,
@@ -106,7 +107,7 @@ class Pump:
 
         Most bells that a pump hears are those of its own appends.
         """
-        await sleep(LOOK_PAUSE)
+        await sleep(self.look_pause)
         self._looking = False
         if self._log.acknowledged <= self._heard and not self.ended.is_set():
             await self.look()
@@ -163,7 +164,7 @@ class Pump:
         One more event in a write costs next to nothing, and a write is one for each of them. A
         source that has paused is not waited for.
         """
-        for _ in range(min(self.mirror.followers // FOLLOWERS_PER_TURN, MAX_TURNS)):
+        for _ in range(min(self.mirror.followers // self.followers_per_turn, MAX_TURNS)):
             await checkpoint()
             if not self._producer.ready or len(self._log.pending) >= MAX_BATCH_EVENTS:
                 break

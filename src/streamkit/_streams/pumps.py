@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ("CLOSE_TIMEOUT", "IfExists", "Pumps")
+__all__ = ("IfExists", "Pumps")
 
 import logging
 from dataclasses import replace
@@ -27,9 +27,6 @@ from .pump import Pump
 
 IfExists: TypeAlias = Literal["raise", "follow", "restart"]
 
-# For the sources of streams that are cancelled when the application stops; a source has 5 s.
-CLOSE_TIMEOUT = 6.0
-
 # How often a claim is made whose acknowledgement is lost. To make it twice changes nothing.
 CLAIM_ATTEMPTS = 4
 
@@ -38,6 +35,9 @@ logger = logging.getLogger("streamkit")
 
 class Pumps:
     """The streams that this process writes; it runs its tasks in a group of somebody else."""
+
+    close_timeout = 6.0
+    """For the end of a stream that is cancelled, in seconds; its source has 5 s to clean up."""
 
     def __init__(
         self,
@@ -100,7 +100,7 @@ class Pumps:
             await self._ended()
         for pump in list(self._pumps.values()):
             pump.cancel(ServerStopping.code)
-        with move_on_after(CLOSE_TIMEOUT):
+        with move_on_after(self.close_timeout):
             await self._ended()
         for name, pump in list(self._pumps.items()):
             logger.error("the end of the stream %s could not be written", name)
@@ -148,7 +148,7 @@ class Pumps:
 
     async def _produce(self, old: Pump | None, pump: Pump, producer: Producer) -> None:
         if old is not None:
-            with move_on_after(CLOSE_TIMEOUT):
+            with move_on_after(self.close_timeout):
                 await old.ended.wait()
         pump.ready.set()
         await producer.run()

@@ -42,7 +42,7 @@ from .options import GivenOptions, StreamOptions
 from .orphans import sweep_for_ever
 from .producer import BlockProducer, JobProducer, Producer, SourceProducer, is_awaited
 from .pump import Pump
-from .pumps import CLOSE_TIMEOUT, IfExists, Pumps
+from .pumps import IfExists, Pumps
 from .stream import Stream
 
 Args = TypeVarTuple("Args")
@@ -226,7 +226,7 @@ class Streams:
             raise
         finally:
             inbox.end(failure)
-            with move_on_after(CLOSE_TIMEOUT, shield=True):
+            with move_on_after(self._pumps.close_timeout, shield=True):
                 await pump.ended.wait()
         if pump.cancelled is not None:
             raise StreamCancelled(pump.cancelled)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from anyio import fail_after, wait_all_tasks_blocked
 
-from streamkit._store import bells as _bells
+from streamkit._store.bells import Listener
 from streamkit.sinks.sqlite import SQLiteStore
 
 from ..makers import claim_of
@@ -111,7 +111,7 @@ async def test_somebody_looks_only_while_somebody_listens(path: Path) -> None:
 async def test_who_is_far_behind_is_told_once_to_look_at_everything(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_bells, "MAX_RUNG", 3)
+    monkeypatch.setattr(Listener, "max_rung", 3)
     async with SQLiteStore(path, poll=NEVER) as store, store.bells() as bells:
         for number in range(9):
             await store.claim(claim_of(f"n{number}"), "nothing")

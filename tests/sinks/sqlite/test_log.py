@@ -10,7 +10,7 @@ from anyio import create_task_group, move_on_after, wait_all_tasks_blocked
 from streamkit._store.contract import Head
 from streamkit.sinks.sqlite import SQLiteStore
 from streamkit.sinks.sqlite import _log as sqlite_log
-from streamkit.sinks.sqlite._log import TOP
+from streamkit.sinks.sqlite._log import TOP, Changes
 
 from ..makers import claim_of
 from .files import held_writer, sql
@@ -149,8 +149,8 @@ async def test_forgetting_removes_the_batches_that_are_wholly_below(path: Path) 
 async def test_what_was_removed_is_gone_at_once_and_its_bytes_with_the_sweep(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqlite_log, "SLICE", 3)
-    monkeypatch.setattr(sqlite_log, "GIVE_BACK", 2)
+    monkeypatch.setattr(Changes, "slice", 3)
+    monkeypatch.setattr(Changes, "give_back", 2)
     async with SQLiteStore(path) as store:
         for name in "abcdefgh":
             claim = claim_of(name, keep=0 if name < "f" else None)
@@ -176,7 +176,7 @@ async def test_what_was_removed_is_gone_at_once_and_its_bytes_with_the_sweep(
 async def test_the_number_of_a_change_is_never_given_twice(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqlite_log, "GONE_SECONDS", -1)
+    monkeypatch.setattr(Changes, "gone_seconds", -1)
     tops = []
     async with SQLiteStore(path) as store:
         for _ in range(3):

@@ -32,19 +32,19 @@ _BATCHES = f"(SELECT rowid FROM batch WHERE stream IN {_REMOVED} LIMIT :slice)" 
 _REMOVE_BATCHES = f"DELETE FROM batch WHERE rowid IN {_BATCHES}"  # noqa: S608
 _NONE_LEFT = f"UPDATE gone SET id = NULL WHERE id IN {_REMOVED}"  # noqa: S608
 
-# So many streams, and so many batches, are removed in one transaction: 5 ms for large batches.
-SLICE = 32
-
-# For so long it is remembered who was removed; a bell that is later than that is no use.
-GONE_SECONDS = 10.0
-
-# Of a file that is free by more than a quarter, so many pages of 4 KiB are given back in one
-# transaction: 5 ms for this many.
-GIVE_BACK = 500
-
 
 class Changes:
     """What one transaction changes, all at one time, and the names of the streams that it rings."""
+
+    # So many streams, and so many batches, are removed in one transaction: 5 ms for large batches.
+    slice = 32
+
+    # For so many seconds it is remembered who was removed; a later bell is no use.
+    gone_seconds = 10.0
+
+    # Of a file that is free by more than a quarter, so many pages of 4 KiB are given back in one
+    # transaction: 5 ms for this many.
+    give_back = 500
 
     def __init__(self, sql: sqlite3.Connection, ringer: str) -> None:
         """`ringer` is who makes the changes: a store does not ring itself from the file."""
@@ -130,14 +130,14 @@ class Changes:
     def tidy(self) -> bool:
         """Remove a slice of what is not kept any more; return whether there was something."""
         query = "SELECT name FROM stream WHERE expires <= ? LIMIT ?"
-        expired = self._sql.execute(query, (self._now, SLICE)).fetchall()
+        expired = self._sql.execute(query, (self._now, self.slice)).fetchall()
         for (name,) in expired:
             self.remove(name)
         if expired or self._remove_batches():
             return True
         self._sql.execute(
             "DELETE FROM gone WHERE since < ? AND rung < (SELECT max(rung) FROM gone)",
-            (self._now - GONE_SECONDS,),
+            (self._now - self.gone_seconds,),
         )
         return self._give_back()
 
@@ -165,17 +165,17 @@ class Changes:
             self._ring(claim.name)
 
     def _remove_batches(self) -> bool:
-        values = {"slice": SLICE}
-        if self._sql.execute(_REMOVE_BATCHES, values).rowcount == SLICE:
+        values = {"slice": self.slice}
+        if self._sql.execute(_REMOVE_BATCHES, values).rowcount == self.slice:
             return True
         # Those have none left: they are not looked for again.
         return self._sql.execute(_NONE_LEFT, values).rowcount > 0
 
     def _give_back(self) -> bool:
         free = scalar(self._sql, "PRAGMA freelist_count")
-        if free < GIVE_BACK or free * 4 < scalar(self._sql, "PRAGMA page_count"):
+        if free < self.give_back or free * 4 < scalar(self._sql, "PRAGMA page_count"):
             return False
-        for _ in range(GIVE_BACK):  # the driver takes one step, however many are asked for
+        for _ in range(self.give_back):  # the driver takes one step, however many are asked for
             self._sql.execute("PRAGMA incremental_vacuum(1)")
         return True
 
