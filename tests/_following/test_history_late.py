@@ -6,9 +6,8 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 
 import pytest
 
-from streamkit import MemoryStore, Streams
+from streamkit import MemoryStore, Page, Streams
 from streamkit._following import history as histories
-from streamkit._store.contract import Page
 from streamkit.errors import ExpiredStream, UnknownStream
 
 from .._streams.fakes import held, last_type, numbers_of, read, send_alone

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from streamkit import as_bytes
-from streamkit._items.lines import Line, LineDecoder, Lines
+from streamkit import Line, as_bytes
+from streamkit._items.lines import LineDecoder, Lines
 from streamkit.sources.process import Exit
 
 

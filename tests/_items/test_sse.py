@@ -12,8 +12,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from streamkit._items.event import Event, decoded_event
-from streamkit._items.sse import SSEDecoder
+from streamkit import Event, SSEDecoder
+from streamkit._items.event import decoded_event
 from streamkit.errors import EventTooLarge
 
 BOM = b"\xef\xbb\xbf"

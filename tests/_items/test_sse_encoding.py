@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamkit._items.event import Event, decoded_event
+from streamkit import Event, SSEDecoder, encode_sse
+from streamkit._items.event import decoded_event
 from streamkit._items.json import to_utf8
-from streamkit._items.sse import SSEDecoder, encode_comment, encode_sse, encode_text
+from streamkit._items.sse import encode_comment, encode_text
 from streamkit.errors import InvalidEvent
 
 from .test_sse import Outcome, cut, cuts, decode, message

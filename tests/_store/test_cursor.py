@@ -14,8 +14,8 @@ from hypothesis.stateful import (
     rule,
 )
 
-from streamkit._items.event import Event
-from streamkit._store.contract import CLAIMS_KEPT, Head
+from streamkit import Event, Head
+from streamkit._store.contract import CLAIMS_KEPT
 from streamkit._store.cursor import (
     START,
     Cursor,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamkit._store.contract import Head
+from streamkit import Head
 from streamkit._store.verdict import Lost, new_epoch, verdict
 from streamkit.sinks.memory import MemoryStore
 

@@ -17,12 +17,12 @@ from typing import Any, cast
 from anyio import Event, create_task_group, fail_after, sleep
 from anyio.lowlevel import checkpoint
 
+from streamkit import Claim, Following, Format, Head, Store, Stream, Streams, as_event_jsonl
 from streamkit import Event as StreamEvent
-from streamkit import Following, Format, Store, Stream, Streams, as_event_jsonl
 from streamkit._following.follower import FrameFollower
 from streamkit._serving.client import Asked
 from streamkit._serving.place import place_of
-from streamkit._store.contract import Claim, Head, Over
+from streamkit._store.contract import Over
 from streamkit.testing import FaultyStore
 
 SOON = 10.0

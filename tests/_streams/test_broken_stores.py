@@ -9,10 +9,9 @@ import pytest
 from anyio import create_task_group, current_time, fail_after, sleep_forever
 from anyio.lowlevel import checkpoint
 
+from streamkit import Claim, Head, MemoryStore, Page, Streams, as_sse, as_text
 from streamkit import Event as StreamEvent
-from streamkit import MemoryStore, Streams, as_sse, as_text
 from streamkit._serving.client import Left
-from streamkit._store.contract import Claim, Head, Page
 from streamkit._streams.pump import Pump
 from streamkit._streams.pumps import Pumps
 from streamkit.errors import ExpiredStream, StoreAway, StreamCancelled, StreamLost

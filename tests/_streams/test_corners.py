@@ -16,10 +16,10 @@ from anyio import (
     wait_all_tasks_blocked,
 )
 
+from streamkit import Claim, Head, Line, MemoryStore, Stream, Streams
 from streamkit import Event as StreamEvent
-from streamkit import Line, MemoryStore, Stream, Streams
 from streamkit._following.mirror import Mirror
-from streamkit._store.contract import Claim, Head, Over
+from streamkit._store.contract import Over
 from streamkit._streams import pumps as producers
 from streamkit._streams.inbox import Inbox
 from streamkit._streams.orphans import end_orphan

@@ -14,8 +14,7 @@ from anyio import Event, create_task_group, fail_after, sleep
 from anyio.lowlevel import checkpoint
 
 from streamkit import Event as StreamEvent
-from streamkit import MemoryStore, Streams
-from streamkit._store.contract import Head
+from streamkit import Head, MemoryStore, Streams
 from streamkit.errors import StoreAway, StreamExists, StreamOrphaned
 
 from ..fakes import Fountain, jumping_clock

@@ -8,10 +8,9 @@ import pytest
 from anyio import Event, create_task_group, fail_after, sleep_forever
 
 from streamkit import Event as StreamEvent
-from streamkit import MemoryStore, Stream, Streams
+from streamkit import MemoryStore, Page, Stream, Streams
 from streamkit._following.mirror import Mirror
 from streamkit._following.mirrors import Mirrors
-from streamkit._store.contract import Page
 from streamkit._streams.pump import Pump
 from streamkit.errors import StreamCancelled, StreamLost
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamkit._upstream.reconnect import Reconnect
+from streamkit.sources.upstream import Reconnect
 
 
 def least(low: float, high: float) -> float:

@@ -21,8 +21,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from streamkit import StreamkitError
-from streamkit._items.format import Format
+from streamkit import Format, StreamkitError
 from streamkit.adapters import aiohttp as aiohttp_adapter
 from streamkit.adapters import fastapi as fastapi_adapter
 from streamkit.adapters import starlette as starlette_adapter

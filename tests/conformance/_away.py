@@ -8,8 +8,7 @@ from typing import Any
 
 from anyio import Event
 
-from streamkit import MemoryStore, Page
-from streamkit._store.contract import Claim, Head
+from streamkit import Claim, Head, MemoryStore, Page
 from streamkit.errors import StoreAway
 
 

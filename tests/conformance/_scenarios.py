@@ -17,8 +17,7 @@ from typing import Any
 from anyio import sleep, sleep_forever
 from multidict import CIMultiDict
 
-from streamkit import as_bytes, as_event_jsonl, as_jsonl, as_sse, as_text
-from streamkit._items.format import Format
+from streamkit import Format, as_bytes, as_event_jsonl, as_jsonl, as_sse, as_text
 from streamkit.errors import EventTooLarge
 
 from ._run import Run, where

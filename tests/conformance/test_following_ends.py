@@ -9,8 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from streamkit import StreamkitError
-from streamkit._store.contract import Claim
+from streamkit import Claim, StreamkitError
 from streamkit._store.cursor import new_token
 from streamkit._store.verdict import new_epoch
 from streamkit._streams.orphans import end_orphan

@@ -11,9 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamkit import Event, SSEDecoder, as_event_jsonl, as_jsonl, as_sse, as_text
+from streamkit import Event, Format, SSEDecoder, as_event_jsonl, as_jsonl, as_sse, as_text
 from streamkit._items.event import RESERVED_TYPES
-from streamkit._items.format import Format
 from streamkit._items.stored import stored_event, stored_line
 from streamkit.errors import InvalidEvent
 from streamkit.errors._base import public_words

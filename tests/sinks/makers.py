@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from random import Random
 
-from streamkit._store.contract import Claim, Store
+from streamkit import Claim, Store
 from streamkit.sinks.memory import MemoryStore
 from streamkit.testing import FaultyStore
 

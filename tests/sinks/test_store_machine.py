@@ -22,7 +22,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from streamkit._store.contract import Claim, Head, Over, Store
+from streamkit import Claim, Head, Store
+from streamkit._store.contract import Over
 from streamkit._store.lifecycle import Ended, State
 
 from .makers import MAKERS

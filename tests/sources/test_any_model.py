@@ -9,8 +9,7 @@ import pytest
 
 from streamkit import as_text
 from streamkit._feeding.handover import Handover
-from streamkit.models import Finish, Start, accumulate
-from streamkit.models._errors import UnknownProvider
+from streamkit.models import Finish, Start, UnknownProvider, accumulate
 from streamkit.sources import any_model
 from streamkit.sources.any_model import PROVIDERS, stream_llm, stream_model
 

@@ -9,8 +9,7 @@ import httpx2
 import pytest
 from google import genai
 
-from streamkit.models import Finish, accumulate
-from streamkit.models._errors import MissingKey
+from streamkit.models import Finish, MissingKey, accumulate
 from streamkit.models._source import ModelSource
 from streamkit.sources.gemini import DEFAULT_MODEL, stream_gemini
 

@@ -10,10 +10,9 @@ import pytest
 from anyio import CancelScope, create_task_group, current_time, fail_after, wait_all_tasks_blocked
 from anyio.lowlevel import checkpoint
 
-from streamkit import as_sse, open_source
+from streamkit import as_sse, open_source, step
 from streamkit._feeding.closing import Feeding, feeding_now
 from streamkit._feeding.handover import Handover
-from streamkit._feeding.step import step
 from streamkit.errors import UpstreamCut, UpstreamSilent
 from streamkit.sources.upstream import stream_sse
 

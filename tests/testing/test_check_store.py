@@ -12,7 +12,8 @@ from typing import cast
 import pytest
 from anyio.lowlevel import checkpoint
 
-from streamkit._store.contract import Claim, Head, Over, Page, Store
+from streamkit import Claim, Head, Page, Store
+from streamkit._store.contract import Over
 from streamkit._store.lifecycle import Ended
 from streamkit.errors import StreamkitError
 from streamkit.sinks.memory import MemoryStore

@@ -10,7 +10,7 @@ from typing import Self, cast
 import pytest
 from anyio import create_task_group, fail_after, wait_all_tasks_blocked
 
-from streamkit._store.contract import Head, Store
+from streamkit import Head, Store
 from streamkit.errors import StoreAway
 from streamkit.sinks.memory import MemoryStore
 from streamkit.testing import FaultyStore, StoreBroken, check_store

@@ -8,7 +8,7 @@ from functools import partial
 
 import anyio
 
-from streamkit._store.contract import Claim
+from streamkit import Claim
 from streamkit._store.verdict import new_epoch
 from streamkit.sinks.sqlite import SQLiteStore
 

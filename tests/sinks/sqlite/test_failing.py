@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from anyio import create_task_group, wait_all_tasks_blocked
 
-from streamkit._store.contract import Head
+from streamkit import Head
 from streamkit._store.verdict import Lost, verdict
 from streamkit.errors import StoreAway
 from streamkit.sinks.sqlite import SQLiteStore

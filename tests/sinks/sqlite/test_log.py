@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from anyio import create_task_group, move_on_after, wait_all_tasks_blocked
 
-from streamkit._store.contract import Head
+from streamkit import Head
 from streamkit.sinks.sqlite import SQLiteStore
 from streamkit.sinks.sqlite import _log as sqlite_log
 from streamkit.sinks.sqlite._log import TOP, Changes

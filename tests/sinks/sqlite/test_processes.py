@@ -8,7 +8,7 @@ import anyio
 import pytest
 from anyio import fail_after, to_thread
 
-from streamkit._store.contract import Claim
+from streamkit import Claim
 from streamkit.sinks.sqlite import SQLiteStore
 
 from ..makers import claim_of

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from streamkit._store.contract import Store
+from streamkit import Store
 from streamkit.errors import StoreAway, UnusableFile, UsageError
 from streamkit.sinks.sqlite import SQLiteStore
 from streamkit.sinks.sqlite import _file as file
