@@ -45,6 +45,7 @@ bench: .venv/bench.stamp   ## measure against other libraries; ARGS=--quick for 
 	.venv/bin/python -m benchmarks.fan_out $(ARGS)
 	.venv/bin/python -m benchmarks.appends $(ARGS)
 	.venv/bin/python -m benchmarks.models $(ARGS)
+	.venv/bin/python -m benchmarks.imports $(ARGS)
 
 dist: .venv/test.stamp   ## build what is uploaded to the package index
 	rm -rf dist
