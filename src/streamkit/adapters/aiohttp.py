@@ -81,7 +81,7 @@ async def respond(
         return client.response  # it was cut, and aiohttp would send an error page behind it
     if status is None:
         return client.response
-    return web.Response(status=status, headers=own if asked.head and status == status_code else {})
+    return web.Response(status=status, headers=own if asked.head else {})
 
 
 @web.middleware
