@@ -25,6 +25,8 @@ from streamkit import (
     logs,
     models,
 )
+from streamkit.sources.process import Exit
+from streamkit.sources.upstream import Reconnect
 
 PUBLIC = {
     "Claim",
@@ -202,7 +204,16 @@ def test_a_public_name_says_where_it_is_imported_from(name: str) -> None:
         assert getattr(importlib.import_module(home), name) is value
 
 
-@pytest.mark.parametrize("module", ["streamkit.errors", "streamkit.models", "streamkit.logs"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        "streamkit.errors",
+        "streamkit.logs",
+        "streamkit.models",
+        "streamkit.sources.process",
+        "streamkit.sources.upstream",
+    ],
+)
 def test_names_of_a_module_in_parts_say_that_they_are_of_the_whole(module: str) -> None:
     face = importlib.import_module(module)
     for name in MODULES[module]:
@@ -213,6 +224,7 @@ def test_names_of_a_module_in_parts_say_that_they_are_of_the_whole(module: str) 
 @pytest.mark.parametrize(
     "value",
     [Claim, Event, Head, History, HistoryEvent, Page, Statistics, Status, logs.LogRecord]
+    + [Exit, Reconnect]
     + [value for value in vars(models).values() if is_dataclass(value)],
     ids=lambda value: value.__name__,
 )

@@ -41,6 +41,8 @@ from ..errors import (
 
 logger = logging.getLogger("streamkit")
 
+Reconnect.__module__ = __name__  # where users import it from
+
 Terminal: TypeAlias = Collection[str] | Callable[[Event], bool]
 """Types of events that are the end, or in brackets the whole data of one; or who can tell."""
 

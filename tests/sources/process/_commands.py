@@ -15,7 +15,8 @@ from anyio import fail_after
 from anyio.lowlevel import checkpoint
 
 from streamkit import Line, StreamkitError
-from streamkit.sources.process import Exit, Process, stream_process
+from streamkit.sources.process import Exit, stream_process
+from streamkit.sources.process._process import Process
 
 BACKENDS = [
     pytest.param(("asyncio", {"use_uvloop": False}), id="asyncio"),

@@ -46,13 +46,14 @@ async def test_a_command_that_cannot_be_ended_is_not_told_as_a_success(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(os, "killpg", refused)
-    monkeypatch.setattr(child_module, "AFTER_KILL", 0.05)
     process = stream_process("sleep", "1", timeout=0.05, grace=0.05)
+    await process.open()
+    assert process._child is not None
+    process._child.after_kill = 0.05
     items: list[Any] = []
     with pytest.raises(CommandTimeout):
         async for item in process:
             items.append(item)  # noqa: PERF401 - the error comes after it
     [exit] = items
     assert (exit.code, exit.signal, exit.reason, exit.orphans) == (None, None, "timeout", False)
-    assert process._child is not None
     process._child._popen.wait()

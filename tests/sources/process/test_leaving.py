@@ -22,7 +22,6 @@ from streamkit.sources.process import (
     CommandTimeout,
     Exit,
     OutputTooLarge,
-    Process,
     stream_process,
 )
 from streamkit.sources.process import _spawn as spawn_module
@@ -351,7 +350,7 @@ async def plainly_passed_on(items: AsyncIterable[Line | Exit]) -> AsyncGenerator
 )
 @pytest.mark.parametrize("script", ["echo $$; exec sleep 60", "echo $$; exec yes"])
 async def test_a_response_that_is_left_stops_the_command(wrap: Any, script: str) -> None:
-    process: Process = sh(script)
+    process = sh(script)
     pid = 0
 
     async def after_the_first(hand: Handover) -> None:

@@ -21,20 +21,12 @@ __all__ = (
 )
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from signal import Signals
-from typing import ClassVar, Literal, TypeAlias, TypedDict
+from collections.abc import Mapping
+from typing import TypeAlias, TypedDict
 
 from typing_extensions import Unpack
 
-from ..._feeding.batched import Batched
-from ..._feeding.closing import Feeding, feeding_now, register
-from ..._items.event import Event, Typed
-from ..._items.lines import MAX_LINE, Line
-from ..._loop import shielded
-from ...errors import StreamkitError
-from ._child import Child, Reason
+from ..._items.lines import MAX_LINE
 from ._errors import (
     CommandFailed,
     CommandNotFound,
@@ -43,18 +35,16 @@ from ._errors import (
     StartFailed,
     UnsafeArgument,
 )
-from ._spawn import Settings
+from ._process import Exit, Process
+from ._spawn import Settings, Stderr
 
 Argument: TypeAlias = str | os.PathLike[str]
 
-# Beyond the grace: to notice that KILL has worked.
-CLOSE_TIMEOUT = 2.0
-
 
 class Options(TypedDict, total=False):
-    """What both functions take alike."""
+    """What `stream_shell` takes like `stream_process`."""
 
-    stderr: Literal["merge", "tag", "drop"]
+    stderr: Stderr
     stdin: str | bytes | None
     cwd: Argument | None
     unbuffered: bool
@@ -68,36 +58,9 @@ class Options(TypedDict, total=False):
     drain: float
 
 
-@dataclass(frozen=True, slots=True)
-class Exit(Typed):
-    """How a command ended: always the last item, and exactly once.
-
-    `code` is its exit code, or None when `signal` ended it, or when nothing could. `reason` says
-    who ended it: "exit", it did so by itself; "timeout", "idle_timeout" or "output_limit", a limit
-    was reached; "cancelled", the reader left, and so nobody is there to see it.
-    `orphans`: processes that it had started were still there, and were stopped.
-    """
-
-    kind: ClassVar[str] = "exit"
-
-    code: int | None
-    signal: str | None
-    reason: Reason
-    duration: float
-    orphans: bool
-
-    def to_text(self) -> str:
-        """Return nothing: an exit is not text."""
-        return ""
-
-    def to_event(self) -> Event:
-        """Return `event: exit` with all of it."""
-        return Event("exit", asdict(self))
-
-
 def stream_process(
     *argv: Argument,
-    stderr: Literal["merge", "tag", "drop"] = "merge",
+    stderr: Stderr = "merge",
     stdin: str | bytes | None = None,
     cwd: Argument | None = None,
     env: Mapping[str, str] | None = None,
@@ -144,6 +107,7 @@ def stream_process(
         stdin=stdin.encode() if isinstance(stdin, str) else stdin,
         cwd=None if cwd is None else os.fspath(cwd),
         env=_environment(env, unbuffered=unbuffered),
+        check=check,
         timeout=timeout,
         idle_timeout=idle_timeout,
         max_bytes=max_bytes,
@@ -152,7 +116,7 @@ def stream_process(
         grace=grace,
         drain=drain,
     )
-    return Process(settings, check=check)
+    return Process(settings)
 
 
 def stream_shell(
@@ -212,98 +176,5 @@ def _environment(env: Mapping[str, str] | None, *, unbuffered: bool) -> Mapping[
     return {**python, **base, **(env or {})}
 
 
-class Process(Batched[Line | Exit]):
-    """A command that starts when its first item is asked for; `stream_process` makes it."""
-
-    def __init__(self, settings: Settings, *, check: bool) -> None:
-        """Nothing is started yet."""
-        super().__init__()
-        self._settings, self._check = settings, check
-        self._child: Child | None = None
-        self._feeding: Feeding | None = None
-        self._ended = False
-        self._error: StreamkitError | None = None
-
-    async def open(self) -> None:
-        """Start the command."""
-        if not self._ended:
-            self._started()
-
-    @property
-    def closed(self) -> bool:
-        """Tell whether nothing is left to close."""
-        return self._child is None or self._child.over
-
-    async def aclose(self) -> None:
-        """Stop the command and its group, and return when they are gone."""
-        self._ended = True
-        if self.closed or self._child is None:
-            return
-        with shielded(self._settings.grace + CLOSE_TIMEOUT):
-            self._child.stop("cancelled")
-            while await self._child.read():
-                pass  # it may have to get rid of its output before it can end
-        if not self._child.over:
-            self._child.close()
-
-    async def read(self) -> Sequence[Line | Exit]:
-        """Return the lines that the command wrote in one go; its exit comes alone."""
-        if self._ended:
-            error, self._error = self._error, None
-            if error is not None:
-                raise error
-            return []
-        child = self._started()
-        lines = await child.read(self._feeding)
-        if lines or not child.over:
-            return lines
-        self._ended, exit = True, _exit_of(child)
-        self._error = _error_of(exit, self._settings, check=self._check)
-        return [exit]
-
-    def _started(self) -> Child:
-        if self._child is None:
-            self._child, self._feeding = Child(self._settings), feeding_now.get()
-            register(self)
-        return self._child
-
-
-def _exit_of(child: Child) -> Exit:
-    code = child.returncode
-    return Exit(
-        code=code if code is not None and code >= 0 else None,
-        signal=_signal_name(-code) if code is not None and code < 0 else None,
-        reason=child.reason,
-        duration=round(child.ended - child.started, 3),
-        orphans=child.orphans,
-    )
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return Signals(number).name
-    except ValueError:  # real-time signals have none
-        return f"SIG{number}"
-
-
-def _error_of(exit: Exit, settings: Settings, *, check: bool) -> StreamkitError | None:
-    if exit.reason == "timeout":
-        return CommandTimeout("ran", settings.timeout or 0)
-    if exit.reason == "idle_timeout":
-        return CommandTimeout("was silent", settings.idle_timeout or 0)
-    if exit.reason == "output_limit":
-        return OutputTooLarge(settings.max_bytes or 0)
-    if check and exit.code != 0:
-        return CommandFailed(exit.signal or f"exit code {exit.code}")
-    return None
-
-
-for _error in (
-    CommandFailed,
-    CommandNotFound,
-    CommandTimeout,
-    OutputTooLarge,
-    StartFailed,
-    UnsafeArgument,
-):
-    _error.__module__ = __name__  # a traceback says where users import it from
+for _name in (*__all__, "Process"):
+    globals()[_name].__module__ = __name__  # a traceback says where users import it from

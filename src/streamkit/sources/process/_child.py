@@ -33,13 +33,15 @@ Reason: TypeAlias = Literal["exit", "timeout", "idle_timeout", "output_limit", "
 READ_BYTES = 1 << 18
 PIPE_BYTES = 1 << 20
 
-# How often a group is looked at that has no parent to tell of its end, and how long after KILL.
+# How often a group is looked at that has no parent to tell of its end.
 POLL = 0.02
-AFTER_KILL = 1.0
 
 
 class Child:
     """A running command: `read()` its lines until there are none, then look at how it ended."""
+
+    # How long a group that got KILL is waited for.
+    after_kill = 1.0
 
     def __init__(self, settings: Settings) -> None:
         """Start it; raises `StartFailed`."""
@@ -204,7 +206,7 @@ class Child:
             ):
                 self.stop("idle_timeout")
         if now >= self._kill_at:
-            self._kill_at, self._give_up_at = inf, now + AFTER_KILL
+            self._kill_at, self._give_up_at = inf, now + self.after_kill
             self._signal(SIGKILL)
         if self._outputs and now >= min(self._drain_at, self._give_up_at):
             for fd in [*self._outputs]:

@@ -6,7 +6,7 @@ its own is in ours.
 
 from __future__ import annotations
 
-__all__ = ("Settings", "has_living_members", "own_group", "spawn")
+__all__ = ("Settings", "Stderr", "has_living_members", "own_group", "spawn")
 
 import errno
 import os
@@ -14,9 +14,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import DEVNULL, PIPE, STDOUT, Popen
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from ._errors import CommandNotFound, StartFailed
+
+Stderr: TypeAlias = Literal["merge", "tag", "drop"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +26,11 @@ class Settings:
     """What to run, and its limits; `stream_process` documents them."""
 
     argv: tuple[str, ...]
-    stderr: Literal["merge", "tag", "drop"]
+    stderr: Stderr
     stdin: bytes | None
     cwd: str | None
     env: Mapping[str, str]
+    check: bool
     timeout: float | None
     idle_timeout: float | None
     max_bytes: int | None
