@@ -130,7 +130,6 @@ def mapped(wire: Wire, chunks: Iterable[object], **options: bool) -> list[ModelE
 
 
 @pytest.mark.slow  # a hundred examples of random JSON
-@pytest.mark.no_cover  # other tests go each way; to trace all this takes longer than to run it
 @pytest.mark.parametrize(("kind", "shape"), SHAPES)
 @given(data=st.data())
 def test_whatever_comes_there_is_one_start_first_and_one_finish_last(
