@@ -20,7 +20,8 @@ demo: .venv/demo.stamp   ## start the demo app; ARGS=--check calls every endpoin
 # Only the whole suite is held to the coverage floor in pyproject.toml, and worth the start of more
 # processes: each first imports everything. Who is done with its part takes over from another.
 # They, and the processes that tests start, would compile everything again without its bytecode.
-whole_suite = -n auto --dist worksteal --durations=20 --cov --cov-report=term-missing:skip-covered
+in_parallel = -n auto --dist worksteal
+whole_suite = $(in_parallel) --durations=20 --cov --cov-report=term-missing:skip-covered
 run_tests = PYTHONDONTWRITEBYTECODE= .venv/bin/python -m pytest
 
 test: .venv/test.stamp   ## run all tests with coverage; ARGS="-k name" runs some
@@ -31,7 +32,7 @@ chaos: .venv/test.stamp   ## the long form of the fault tests: ten rounds of eac
 
 lowest: .venv-lowest/test.stamp   ## run all tests on the lowest versions that pyproject.toml allows
 	@.venv-lowest/bin/python tools/needs.py
-	.venv-lowest/bin/python -m pytest $(ARGS)
+	PYTHONDONTWRITEBYTECODE= .venv-lowest/bin/python -m pytest $(or $(ARGS),$(in_parallel))
 
 # mypy reads the benchmarks too, hence their group.
 check: .venv/test.stamp .venv/bench.stamp   ## lint, check the formatting and the types

@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = ("pytest_configure", "pytest_runtest_setup")
 
 import os
+import shutil
 
 import pytest
 
@@ -14,6 +15,9 @@ from tools.needs import PATH, TESTS, missing
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "needs(program): is left out where there is no such program")
     os.environ["PATH"] = PATH
+    # Playwright brings a Node of its own, which on a bare Debian lacks a library.
+    if node := shutil.which("node"):
+        os.environ.setdefault("PLAYWRIGHT_NODEJS_PATH", node)
     if os.environ.get("CI") and (names := missing()):
         message = f"with CI set no test is left out, but there is no {' and no '.join(names)}"
         raise pytest.UsageError(message)
