@@ -1,8 +1,12 @@
 """The carrier of `google.generativeai.GenerativeModel`, a package that Google has deprecated.
 
-Rules: over REST it only reads in place, so it does that in a thread of its own; over gRPC it has a
-client for asyncio. Its own response objects are not used: they hold back each chunk until the next
-one is there, and join all of them again each time.
+Over REST it only reads in place, so it does that in a thread, which is woken by closing what it
+reads from: that is looked up in the thread's frames. Over gRPC it has a client for asyncio. Its own
+response objects are not used: they hold back each chunk until the next one is there, and join all
+of them again each time.
+
+Tried on google-generativeai 0.8.6, the last one, with requests 2.34 and grpcio 1.85.
+`test_sdk_frames.py` fails when a version keeps the socket elsewhere.
 """
 
 from __future__ import annotations
