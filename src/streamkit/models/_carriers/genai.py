@@ -43,7 +43,6 @@ class GenAICarrier:
 
     @property
     def secrets(self) -> Sequence[str]:
-        """Return the client's key."""
         return [str(getattr(getattr(self._client, "_api_client", None), "api_key", None) or "")]
 
     async def open(self) -> None:
@@ -70,7 +69,6 @@ class GenAICarrier:
         raise failure
 
     async def read(self) -> Sequence[object] | None:
-        """Return the next chunk."""
         if self._first is not None:
             first, self._first = self._first, None
             return first or None

@@ -76,7 +76,6 @@ class GenerativeModelCarrier:
         raise failure
 
     async def read(self) -> Sequence[object] | None:
-        """Return the next chunk."""
         if self._first:
             first, self._first = self._first, ()
             return first
@@ -138,8 +137,8 @@ class GenerativeModelCarrier:
 def _interrupt(thread: int, reader: GenerativeModelCarrier) -> None:
     """Close what a thread waits for, wherever in the package it does.
 
-    Before the head of an answer is there, nobody else knows its socket: not the package, not
-    `requests`. The frames of the thread do.
+    Before the head of an answer is there, neither the package nor `requests` keeps its socket where
+    we could ask for it. The frames of the thread have it.
     """
     frames: list[Any] = []
     frame: Any = sys._current_frames().get(thread)  # noqa: SLF001 - documented
