@@ -192,7 +192,9 @@ async def test_a_request_without_an_answer_is_sent_again(
 
 
 @pytest.mark.usefixtures("by_wire")
-@pytest.mark.parametrize(("status", "times"), [(400, 1), (401, 1), (404, 1), (429, 3), (500, 3)])
+@pytest.mark.parametrize(
+    ("status", "times"), [(204, 1), (400, 1), (401, 1), (404, 1), (429, 3), (500, 3)]
+)
 async def test_it_is_sent_again_twice_at_most_and_only_where_patience_helps(
     status: int, times: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

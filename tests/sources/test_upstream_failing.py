@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from streamkit import Event
-from streamkit._upstream.request import MAX_BODY
 from streamkit.errors import (
     UpstreamContentType,
     UpstreamError,
@@ -60,7 +59,7 @@ async def test_another_status_is_an_error_with_the_start_of_its_body(
         came, error = await outcome(stream_sse(server.url, client=client))
         assert isinstance(error, UpstreamStatus)
         assert (came, error.upstream_status, error.retry_after) == ([], status, 7.0)
-        assert error.body == body[:MAX_BODY].decode()
+        assert error.body == body[:4096].decode()
         assert (error.status, str(error)) == (502, f"the upstream answered with status {status}")
         assert len(server.exchanges) == 1
 
@@ -101,7 +100,7 @@ async def test_a_refusal_whose_body_never_ends_is_told_all_the_same() -> None:
     async with serving(script) as server:
         _, error = await outcome(stream_sse(server.url))
         assert isinstance(error, UpstreamStatus)
-        assert error.body == "x" * MAX_BODY
+        assert error.body == "x" * 4096
         await server.exchanges[0].client_left.wait()
 
 

@@ -68,9 +68,8 @@ class EventConnection:
         idle_timeout: float | None,
         max_event_bytes: int,
     ) -> None:
-        """Nothing is sent yet."""
         self.retry: float | None = None
-        """How long the server wishes that one waits before one comes back, in seconds."""
+        """How long the server asks clients to wait before they reconnect, in seconds."""
         self._client, self._request = client, request
         self._last_event_id = last_event_id
         self._connect_timeout = _checked("connect_timeout", connect_timeout)
@@ -141,7 +140,6 @@ class EventConnection:
         raise UpstreamSilent(self._silence)
 
     async def close(self) -> None:
-        """Close the connection at once."""
         if self.is_open:
             self.is_open = False
             await self._events.close()

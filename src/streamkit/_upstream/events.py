@@ -45,10 +45,8 @@ class EventReader:
 
         A call that was cancelled may have lost some: close it then.
         """
-        if self._chunks is None:
-            return None
         self.decoder.feed(b"")  # what is too large may have come behind events that were returned
-        chunk = await anext(self._chunks, None)
+        chunk = None if self._chunks is None else await anext(self._chunks, None)
         return None if chunk is None else self.decoder.feed(chunk)
 
     async def close(self) -> None:

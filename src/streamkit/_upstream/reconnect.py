@@ -8,18 +8,18 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from random import uniform
 
-# Whatever a server wishes: one that says 0 and closes after each event would spin us both.
+# Whatever a server asks for: one that says 0 and closes after each event would spin us both.
 MIN_DELAY = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class Reconnect:
-    """Say how long to wait before each attempt to come back, and when it is enough.
+    """Say how long to wait before each attempt to reconnect, and when to give up.
 
     The first wait is `first` seconds, each next one twice as long, none longer than `max_delay`.
-    What the server wishes is the least of each wait, up to `max_delay` too. On top comes up to
-    `jitter` of it, by chance, so that the clients of a server that went do not all come back in
-    the same moment. After `max_attempts` in a row without an event it is enough.
+    None is shorter than the server asks for, up to `max_delay` too. Up to `jitter` of it is added
+    at random, so that the clients of a server that went down do not all come back at the same
+    moment. After `max_attempts` in a row without an event, it gives up.
 
     Example:
         stream_sse(url, reconnect=Reconnect(max_attempts=3))
@@ -31,7 +31,7 @@ class Reconnect:
     jitter: float = 0.5
 
     def __post_init__(self) -> None:
-        """Refuse what would spin, or never come back."""
+        """Refuse what would spin, or never reconnect."""
         # Written so that NaN, which compares with nothing, is refused too.
         if not 0 < self.first <= self.max_delay:
             raise ValueError(f"first is a time above 0 s, up to max_delay, not {self.first}")
@@ -48,8 +48,8 @@ class Reconnect:
     ) -> Iterator[float]:
         """Yield the waits of one outage, in seconds; after a success, take new ones.
 
-        `wish` is asked before each: what the server last said in `retry:` or `Retry-After`, in
-        seconds, or None.
+        `wish` is called before each, and returns what the server last said in `retry:` or
+        `Retry-After`, in seconds, or None.
         """
         for attempt in range(self.max_attempts):
             wished = wish()

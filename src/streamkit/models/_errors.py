@@ -25,7 +25,6 @@ class MissingKey(UsageError, LookupError):
     code = "missing-key"
 
     def __init__(self, variable: str) -> None:
-        """`variable` is the name of it."""
         super().__init__(
             f"there is no API key, or none that can be sent; set {variable} in the environment, "
             "or pass api_key"
@@ -39,7 +38,6 @@ class UnknownProvider(UsageError, ValueError):
     code = "unknown-provider"
 
     def __init__(self, known: Iterable[str]) -> None:
-        """`known` are the providers that are."""
         super().__init__(f"this provider is not known; there are {', '.join(known)}")
 
 

@@ -74,8 +74,8 @@ class Start(ModelEvent):
 class Text(ModelEvent):
     """The next piece of a text; pieces of the same `part` belong together.
 
-    `signature` proves a thought to the provider, who wants it back with the next question. A piece
-    may have only that, and no text.
+    `signature` proves a thought to the provider, which wants it back with the next question. A
+    piece may have only that, and no text.
     """
 
     text: str
@@ -111,7 +111,7 @@ class PartEnd(ModelEvent):
 
 @dataclass(frozen=True, slots=True)
 class ToolCallDelta(ModelEvent):
-    """The next piece of the arguments that a model writes for a call; for those who show it.
+    """The next piece of the arguments that a model writes for a call, for pages that show it.
 
     The name is there from the first piece on, which may have no arguments yet.
     """

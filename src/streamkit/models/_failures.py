@@ -1,6 +1,6 @@
 """What is raised and told of an answer that failed, and what of it is for the log alone.
 
-Keys do not belong into what is told: some servers repeat what they were sent.
+No key may be in what is told: some servers repeat what they were sent.
 """
 
 from __future__ import annotations

@@ -53,7 +53,6 @@ class ModelSource(Batched[ModelEvent]):
         idle_timeout: float | None,
         finish_required: bool,
     ) -> None:
-        """Nothing is sent yet."""
         super().__init__()
         self._carrier, self._wire = carrier, wire
         self._first_timeout, self._idle_timeout = first_timeout, idle_timeout
@@ -86,7 +85,7 @@ class ModelSource(Batched[ModelEvent]):
         return self._closed or not self._opened
 
     async def aclose(self) -> None:
-        """Close the connection; the provider notices that nobody reads."""
+        """Close the connection, so that the provider stops writing."""
         self._taken.clear()
         self._late, self._error = [], None
         await self._close()

@@ -1,7 +1,7 @@
-"""`stream_sse`: somebody else's event stream, as a source that knows its end from a cut.
+"""`stream_sse`: another server's event stream, as a source that tells its end from a cut.
 
-What an event stream says of itself is kept to: an event that is cut is none, the last id is sent
-when one comes back, 204 means that nothing more comes.
+It keeps to the rules of event streams: an event that was cut is dropped, a new connection sends the
+last id, and 204 means that nothing more comes.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ logger = logging.getLogger("streamkit")
 Reconnect.__module__ = __name__  # where users import it from
 
 Terminal: TypeAlias = Collection[str] | Callable[[Event], bool]
-"""Types of events that are the end, or in brackets the whole data of one; or who can tell."""
+"""Types of events that are the end, whole data in brackets, or a function that takes an event."""
 
 # Of a server that may be well again in a moment.
 PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -131,7 +131,6 @@ class Upstream(Batched[Event]):
     """An event stream of another server; `stream_sse` makes it."""
 
     def __init__(self, connection: EventConnection, settings: _Settings) -> None:
-        """Nothing is sent yet."""
         super().__init__()
         self._connection, self._settings = connection, settings
         self._feeding: Feeding | None = None
@@ -180,7 +179,7 @@ class Upstream(Batched[Event]):
             events: Sequence[Event] = await step() if not self._ended else []
         except UpstreamError as error:
             await self._connection.close()
-            if self._ended:  # somebody else has closed it
+            if self._ended:  # it was closed by another task
                 return []
             delay = self._delay(error)
             if delay is None:
@@ -222,7 +221,7 @@ class Upstream(Batched[Event]):
             if event.type in FAILURES:
                 self._failure = UpstreamFailed(str(event.data))
             elif event.type in NOTICES:
-                # Reserved for logs; this is what one says who has read them of one.
+                # Reserved for what a log tells its followers; this server read them from one.
                 events[number] = make_stored(event.type, event.data, id=event.id, kind="text")
                 continue
             elif event.type != "end":

@@ -1,1 +1,1 @@
-"""Who asks a provider and hands on its JSON: a client of HTTP, or an SDK."""
+"""Carriers ask a provider and hand on its JSON, by a client of HTTP or by an SDK."""

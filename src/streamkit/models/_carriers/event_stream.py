@@ -1,7 +1,7 @@
 """The carrier of an event stream: the bytes of a client of HTTP, decoded here.
 
-Retries are only for a request that has no answer yet: nobody has been told anything, and a model
-that has begun would begin again, and be paid for twice.
+Only a request that has no answer yet is sent again: a model that has begun would begin once more,
+and be paid for twice.
 """
 
 from __future__ import annotations
@@ -78,7 +78,6 @@ class EventStreamCarrier:
             await sleep(delay)
 
     async def read(self) -> Sequence[object] | None:
-        """Return what the next bytes hold."""
         if self._broken:
             raise InvalidChunk
         events = None if self.complete else await self._events.read()

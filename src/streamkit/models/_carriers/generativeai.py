@@ -1,8 +1,12 @@
 """The carrier of `google.generativeai.GenerativeModel`, a package that Google has deprecated.
 
-Rules: over REST it only reads in place, so it does that in a thread of its own; over gRPC it has a
-client for asyncio. Its own response objects are not used: they hold back each chunk until the next
-one is there, and join all of them again each time.
+Over REST it only reads in place, so it does that in a thread, which is woken by closing what it
+reads from: that is looked up in the thread's frames. Over gRPC it has a client for asyncio. Its own
+response objects are not used: they hold back each chunk until the next one is there, and join all
+of them again each time.
+
+Tried on google-generativeai 0.8.6, the last one, with requests 2.34 and grpcio 1.85.
+`test_sdk_frames.py` fails when a version keeps the socket elsewhere.
 """
 
 from __future__ import annotations
@@ -72,7 +76,6 @@ class GenerativeModelCarrier:
         raise failure
 
     async def read(self) -> Sequence[object] | None:
-        """Return the next chunk."""
         if self._first:
             first, self._first = self._first, ()
             return first
@@ -134,8 +137,8 @@ class GenerativeModelCarrier:
 def _interrupt(thread: int, reader: GenerativeModelCarrier) -> None:
     """Close what a thread waits for, wherever in the package it does.
 
-    Before the head of an answer is there, nobody else knows its socket: not the package, not
-    `requests`. The frames of the thread do.
+    Before the head of an answer is there, neither the package nor `requests` keeps its socket where
+    we could ask for it. The frames of the thread have it.
     """
     frames: list[Any] = []
     frame: Any = sys._current_frames().get(thread)  # noqa: SLF001 - documented

@@ -58,7 +58,6 @@ class GeminiWire(Wire):
     }
 
     def __init__(self, *, model: str = "", provider: str = "") -> None:
-        """Take what `Start` says where the provider does not."""
         super().__init__(model=model, provider=provider)
         self._token = ""
         self._told: dict[str, str | None] = {}

@@ -54,7 +54,6 @@ class ResponsesWire(Wire):
     }
 
     def __init__(self, *, model: str = "", provider: str = "") -> None:
-        """Take what `Start` says where the provider does not."""
         super().__init__(model=model, provider=provider)
         self._whole: set[Hashable] = set()  # parts that are told to their end
 
@@ -141,7 +140,7 @@ class ResponsesWire(Wire):
         blank = "" if "custom_tool" in text_of(item.get("type")) else "{}"
         id = text_of(item.get("call_id")) or text_of(item.get("item_id"))
         call = self._open_call(key, id, text_of(item.get("name")), blank)
-        if item is not chunk:  # the item itself, whose name those wait for who show it
+        if item is not chunk:  # the item itself: a page that shows calls waits for its name
             self._write_call(call, text_of(item.get(_CALLS[item["type"]])))
         return call
 

@@ -1,7 +1,7 @@
 """What the mappers of all wires share: one start, one finish, parts, calls, usage, errors.
 
-A mapper takes the decoded JSON of one answer, object by object, and gives the model's events. What
-a provider sends is not to be trusted: no shape of it raises, and what nobody knows becomes `Data`.
+A mapper takes the decoded JSON of one answer, object by object, and gives the model's events. It
+does not trust what a provider sends: no shape of it raises, and an unknown one becomes `Data`.
 Rule: no I/O here, and no clock.
 """
 
@@ -46,7 +46,6 @@ class Call:
 
     @property
     def arguments(self) -> str:
-        """Return what is written."""
         return "".join(self.pieces) or self.blank
 
 
@@ -118,7 +117,7 @@ class Wire(ABC):
     def fail(self, error: Error) -> list[ModelEvent]:
         """Return what is left when the answer cannot go on, and why; `end` is not needed then.
 
-        A call that was not complete does not come: nobody shall run half of one.
+        A call that is not complete does not come: half a call must not be run.
         """
         if self._ended:
             return []
@@ -242,8 +241,8 @@ class Wire(ABC):
 
     def _reason(self) -> FinishReason:
         reason = "stop" if self._native is None else self.reasons.get(self._native)
-        # Google and many small servers say STOP when the model waits for a tool; so may a word that
-        # nobody knows. One that is known to mean something else stands.
+        # Google and many small servers say STOP when the model waits for a tool, and a word that we
+        # do not know may mean that too. One that is known to mean something else stands.
         if self._called and reason in ("stop", None):
             return "tool-calls"
         return reason or "other"

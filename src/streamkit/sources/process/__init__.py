@@ -42,7 +42,7 @@ Argument: TypeAlias = str | os.PathLike[str]
 
 
 class Options(TypedDict, total=False):
-    """What `stream_shell` takes like `stream_process`."""
+    """What `stream_shell` hands on to `stream_process`, which documents it."""
 
     stderr: Stderr
     stdin: str | bytes | None
@@ -167,7 +167,7 @@ def only(*names: str, **values: str) -> Mapping[str, str]:
 
 
 class _Only(dict[str, str]):
-    """All of an environment."""
+    """An environment that ours is not added to."""
 
 
 def _environment(env: Mapping[str, str] | None, *, unbuffered: bool) -> Mapping[str, str]:

@@ -38,13 +38,15 @@ POLL = 0.02
 
 
 class Child:
-    """A running command: `read()` its lines until there are none, then look at how it ended."""
+    """Start a command, `read()` its lines until there are none, then look at how it ended.
+
+    Making one raises `StartFailed` when there is no command to read from.
+    """
 
     # How long a group that got KILL is waited for.
     after_kill = 1.0
 
     def __init__(self, settings: Settings) -> None:
-        """Start it; raises `StartFailed`."""
         self.reason: Reason = "exit"
         self.orphans = False
         self.over = False
@@ -157,7 +159,7 @@ class Child:
 
     def _read_the_rest(self, fd: int, now: float) -> list[Line]:
         # What the command itself wrote is in the pipe, and no more than fits into it: somebody
-        # that it left behind may write for ever.
+        # that it left behind may write without end.
         lines: list[Line] = []
         for _ in range(PIPE_BYTES // READ_BYTES + 1):
             lines += self._read_output(fd, now)

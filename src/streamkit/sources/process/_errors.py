@@ -73,7 +73,6 @@ class CommandTimeout(SourceError):
     code = "command-timeout"
 
     def __init__(self, what: str, seconds: float) -> None:
-        """Take what it did for too long."""
         super().__init__(f"the command {what} for more than {seconds:g} s")
 
 
@@ -83,5 +82,4 @@ class OutputTooLarge(SourceError):
     code = "output-too-large"
 
     def __init__(self, max_bytes: int) -> None:
-        """`max_bytes` is the bound."""
         super().__init__(f"the command wrote more than {max_bytes} bytes")

@@ -28,8 +28,8 @@ class Exit(Typed):
     """How a command ended: always the last item, and exactly once.
 
     `code` is its exit code, or None when `signal` ended it, or when nothing could. `reason` says
-    who ended it: "exit", it did so by itself; "timeout", "idle_timeout" or "output_limit", a limit
-    was reached; "cancelled", the reader left, and so nobody is there to see it.
+    what ended it: "exit", it ended by itself; "timeout", "idle_timeout" or "output_limit", it
+    reached a limit; "cancelled", the reader left, so nobody sees this one.
     `orphans`: processes that it had started were still there, and were stopped.
     """
 
@@ -62,7 +62,6 @@ class Process(Batched[Line | Exit]):
         self._error: StreamkitError | None = None
 
     async def open(self) -> None:
-        """Start the command."""
         if not self._ended:
             self._started()
 

@@ -87,8 +87,8 @@ def own_group(pid: int) -> int | None:
 def has_living_members(group: int, known: set[str]) -> bool:
     """Look whether a group has processes that are not zombies waiting for somebody to reap them.
 
-    `known` keeps who was found, for the next time: to look through all processes of a machine
-    takes milliseconds, and a group is asked for again and again while it is being stopped.
+    `known` keeps those that were found, for the next time: to look through all processes of a
+    machine takes milliseconds, and a group is asked for again and again while it is being stopped.
     """
     try:
         os.killpg(group, 0)
