@@ -1,8 +1,9 @@
 """Turn anything that produces output over time into a stream that browsers and services follow.
 
-Sources are in `streamkit.sources`, adapters for the web frameworks in `streamkit.adapters`. Here
-are the core, the formats that need no other package, the store in memory, and the five classes of
-errors; each single error is in `streamkit.errors`, or beside the source that raises it.
+Import sources from `streamkit.sources`, and adapters for web frameworks from `streamkit.adapters`.
+This package has the core, the formats that need no other package, the in-memory store, and the
+five base classes of errors. Specific errors are in `streamkit.errors`, or next to the source that
+raises them.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ if TYPE_CHECKING:
     from .sinks.memory import MemoryStore
     from .sinks.relay import as_relay
 else:
-    # Loaded when first asked for: a stream that lives within its request needs none of it.
+    # Loaded on first use: a stream that lives within its request needs none of these.
     _LATER = {
         "Claim": "._store.contract",
         "Following": "._following.following",
@@ -89,7 +90,8 @@ else:
         "as_relay": ".sinks.relay",
         "stream_name": "._store.names",
     }
-    # Single errors were here before 0.1; until 0.2 they are found, and say where they live.
+    # Before 0.1 the specific errors were here. Until 0.2 they can still be imported from here,
+    # with a warning that names their new home.
     _MOVED = dict.fromkeys(_errors.__all__, ".errors")
     _MOVED |= dict.fromkeys(
         (
@@ -107,7 +109,7 @@ else:
     )
 
     def __getattr__(name: str) -> object:
-        """Find what is loaded later, and what has moved."""
+        """Load names that are imported lazily, and find names that have moved."""
         if name in _LATER:
             globals()[name] = value = getattr(import_module(_LATER[name], __name__), name)
             return value

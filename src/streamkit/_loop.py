@@ -14,52 +14,52 @@ from anyio.lowlevel import EventLoopToken, checkpoint
 
 Ts = TypeVarTuple("Ts")
 
-# A loop that never waits gives way to the other requests this often. Above the interpreter's
-# switch interval of 5 ms: with the same value, threads that wait for their turn starve.
+# How often a loop that never waits gives way to other requests, in seconds. It is above the
+# interpreter's switch interval of 5 ms: with the same value, waiting threads starve.
 MAX_TURN = 0.007
 
 
 class Turn:
-    """How long a loop that may never wait has had the event loop for itself.
+    """Measure how long a loop that may never wait has blocked the event loop.
 
-    Ask `over` per item, or compare `until` with `monotonic()` where each item counts.
+    Check `over` for each item, or compare `until` with `monotonic()` where speed matters.
     """
 
     __slots__ = ("_clock", "until")
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
-        """Begin with a turn that is over, so that a first item is sent at once."""
+        """Start with a turn that is already over, so that the first item is sent at once."""
         self._clock = clock
         self.until = 0.0
 
     @property
     def over(self) -> bool:
-        """Tell whether it is time to give way."""
+        """Return whether it is time to give way."""
         return self._clock() >= self.until
 
     async def give_way(self) -> None:
-        """Let the others run, and begin a new turn."""
+        """Let other tasks run, then start a new turn."""
         await checkpoint()
         self.until = self._clock() + MAX_TURN
 
 
 def call_soon(token: EventLoopToken, function: Callable[[*Ts], object], *args: *Ts) -> None:
-    """Have a function called in an event loop, from any thread, without waiting for it.
+    """Schedule a function call in an event loop, from any thread, without waiting for it.
 
-    `anyio.from_thread.run_sync` waits: for a busy loop, and without end for one that has stopped
-    and is not closed yet.
+    `anyio.from_thread.run_sync` waits instead: as long as the loop is busy, and forever if the loop
+    has stopped but is not closed yet.
     """
     native: Any = token.native_token
     soon = getattr(native, "call_soon_threadsafe", None) or native.run_sync_soon
-    with suppress(RuntimeError):  # the loop has ended, and with it whoever waited
+    with suppress(RuntimeError):  # the loop has ended, and so has every task that waited
         soon(function, *args)
 
 
 def shielded(seconds: float) -> CancelScope:
-    """Return a scope for a cleanup that nobody interrupts, for so many seconds.
+    """Return a scope that protects a cleanup from cancellation for the given number of seconds.
 
-    A deadline around it that comes sooner holds as well, unless it has passed: then this cleanup
-    is what it led to.
+    An earlier deadline of an outer scope applies too, unless it has passed: then it is the reason
+    for this cleanup.
     """
     now, around = current_time(), current_effective_deadline()
     deadline = now + seconds

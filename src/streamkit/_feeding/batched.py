@@ -15,22 +15,22 @@ from .._items.format import Encoder
 
 T = TypeVar("T")
 
-# Of a large batch that is iterated item by item, one in so many gives way to the other requests.
+# When a large batch is iterated item by item, give way to other requests once per this many items.
 ITEMS_PER_TURN = 1024
 
 
 class Batched(AsyncIterator[T]):
-    """Write `read`: users iterate single items, and a feeder takes each batch as it is."""
+    """Subclass it and write `read`. Users iterate single items; a feeder takes whole batches."""
 
     def __init__(self) -> None:
         self._taken: deque[T] = deque()
 
     async def open(self) -> None:
-        """Get what the items come from, such as a process; without it, the first item does."""
+        """Start what the items come from, such as a process. Else the first `read` starts it."""
 
     @abstractmethod
     async def read(self) -> Sequence[T]:
-        """Return the next items, after waiting for some; nothing at the end."""
+        """Wait for items and return them; return nothing at the end."""
 
     async def __anext__(self) -> T:
         taken = self._taken
@@ -43,13 +43,13 @@ class Batched(AsyncIterator[T]):
         return taken.popleft()
 
     async def batches(self) -> AsyncGenerator[Sequence[T], None]:
-        """Yield what was read in one go, each time."""
+        """Yield the items of each read."""
         while batch := await self.read():
             yield batch
 
     async def encoded(
         self, encoder: Encoder[T]
     ) -> AsyncGenerator[tuple[int, Iterable[bytes]], None]:
-        """Yield how many items each batch has, and what they are as bytes, lazily."""
+        """Yield the number of items in each batch, and the items as bytes, lazily."""
         while batch := await self.read():
             yield len(batch), encoder.batch(batch)

@@ -1,7 +1,7 @@
 """Sources are closed in the task that iterated them.
 
-`async for` does not close what it iterates. So each source of the library registers, when it is
-first iterated, with the `Feeding` in whose context it runs, and is closed with it: in the same
+`async for` does not close what it iterates. So each source of the library registers with the
+`Feeding` of its context when it is first iterated, and is closed with that `Feeding`: in the same
 task, after the outermost generator, outer before inner. Only the task that registered a source
 closes it.
 """
@@ -19,19 +19,19 @@ from anyio import get_current_task
 
 
 class Feeding:
-    """The task that iterates a source, and what the library opened in it on the way."""
+    """The task that iterates a source, and the sources that the library opened in that task."""
 
     __slots__ = ("left", "opened", "task")
 
     def __init__(self) -> None:
         self.task = get_current_task().id
         self.left = False
-        """Whether the reader has left. The one cancellation that says so may have met a timeout of
-        the source in the same moment, and been taken for it."""
+        """Whether the reader has left. Check it because the reader leaves by a single cancellation,
+        which may coincide with a timeout in the source and be mistaken for that timeout."""
         self.opened: list[_Closing] = []
 
     async def close(self) -> None:
-        """Close what was opened, outer before inner, whatever the one before it raised."""
+        """Close all that was opened, outer before inner, even if closing one of them raises."""
         while self.opened:  # closing one may open another
             opened, self.opened = self.opened, []
             async with AsyncExitStack() as stack:
@@ -50,16 +50,16 @@ feeding_now: ContextVar[Feeding | None] = ContextVar("streamkit_feeding", defaul
 
 
 def register(source: _Closing) -> None:
-    """Have the source closed with the feeding in whose context it runs, if this is its task."""
+    """Register a source to be closed with the `Feeding` of its context, if this is its task."""
     feeding = feeding_now.get()
     if feeding is not None and feeding.task == get_current_task().id:
-        # A step may open one source after the other: forget those that are done.
+        # A step may open one source after another: forget those that are closed.
         feeding.opened = [other for other in feeding.opened if not other.closed]
         feeding.opened.append(source)
 
 
 async def close(things: object) -> None:
-    """Close an iterator, or a source that nobody will open, whichever way it has for that."""
+    """Close an iterator, or a source that will not be opened, by its `aclose` or `close`."""
     closing = getattr(things, "aclose", None) or getattr(things, "close", None)
     if closing is not None and isawaitable(closed := closing()):
         await closed

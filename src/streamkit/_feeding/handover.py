@@ -1,8 +1,8 @@
-"""`Handover`: one task iterates a source and encodes, another takes all that is ready.
+"""`Handover`: one task iterates and encodes a source, another takes everything that is ready.
 
-Rules here: the feeding task opens, iterates and closes the source; nobody else touches it. The
-error comes after the items. Only `take()` says what is the end. Whoever starts `feed()` calls
-`leave()` on every way out.
+Rules here: only the feeding task touches the source: it opens, iterates and closes it. The error
+comes after the items. Only `take()` reports the end. Code that starts `feed()` must call `leave()`
+on every way out.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from .source import Source, enter_source
 
 T = TypeVar("T")
 
-# What a client that stops reading can hold here: about 650 events of 100 bytes. The buffers of
-# servers and sockets are of the same order; a larger batch would only wait there.
+# How much can wait here for a client that stops reading: about 650 events of 100 bytes. The
+# buffers of servers and sockets are of the same order; a larger batch would only wait there.
 MAX_BYTES = 1 << 16
 MAX_ITEMS = 1000
 
 
 class Handover:
-    """What one task made and another has not yet taken; bounded in bytes, items and time."""
+    """Items that one task made and another has not taken yet; bounded in bytes, items and time."""
 
     def __init__(
         self,
@@ -40,15 +40,15 @@ class Handover:
         max_items: int = MAX_ITEMS,
         close_timeout: float = CLOSE_TIMEOUT,
     ) -> None:
-        """Make an empty one; call this inside the event loop."""
+        """Create an empty handover; call this inside the event loop."""
         self.count = 0
         """How many items were taken."""
         self.opened = Event()
-        """Set when the source was entered, or could not be."""
+        """Set when the source was entered, or when entering it failed."""
         self.iterated = False
-        """Whether it was entered."""
+        """Whether the source was entered."""
         self.ended = False
-        """Whether the source has ended or failed, and was closed."""
+        """Whether the source ended or failed, and was closed."""
         self.stopped = False
         """Whether `stop()` was called."""
         self._max_bytes = max_bytes
@@ -59,7 +59,7 @@ class Handover:
         self._room: Event | None = None
 
     async def feed(self, source: Source[T], encoder: Encoder[T]) -> None:
-        """Open, iterate and close the source in this task; its outcome goes to the taker."""
+        """Open, iterate and close the source in this task. `take()` raises its error, if any."""
         try:
             await self._leaving.run(lambda feeding: self._iterate(source, encoder, feeding))
         finally:
@@ -68,16 +68,15 @@ class Handover:
             self._notify()
 
     async def take(self) -> bytes:
-        """Return all that is ready, after waiting for something; b"" is the end.
+        """Wait until something is ready, and return all of it; b"" means the end.
 
-        After the items comes the error of the source, if it failed. Cancelling a call loses
-        nothing.
+        If the source failed, its error is raised after the items. Cancelling a call loses nothing.
         """
         pieces = await self.take_pieces()
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     async def take_pieces(self) -> list[bytes]:
-        """Return what `take` returns, piece by piece; nothing is the end."""
+        """Return the same as `take`, as a list of pieces; an empty list means the end."""
         ready = self._ready
         if not ready and not self.ended and not self.stopped:
             self._wake = Event()
@@ -94,25 +93,25 @@ class Handover:
 
     @property
     def waiting(self) -> int:
-        """How many pieces may be taken without a wait."""
+        """How many pieces can be taken without waiting."""
         return len(self._ready)
 
     @property
     def full(self) -> bool:
-        """Tell whether the source waits for room."""
+        """Return whether the source waits for room."""
         return self._room is not None
 
     @property
     def left(self) -> bool:
-        """Tell whether `leave()` was called: what comes after that is not the end."""
+        """Return whether `leave()` was called: what comes after that is not a regular end."""
         return self._leaving.left
 
     def leave(self) -> None:
-        """Say that nobody takes any more: the source is cancelled once, then closed."""
+        """Stop taking: the source is cancelled once, then closed."""
         self._leaving.leave()
 
     def stop(self) -> None:
-        """Have `take()` return b"" once nothing is ready, though the source has not ended."""
+        """Make `take()` return b"" once nothing is ready, even though the source has not ended."""
         self.stopped = True
         self._notify()
 
@@ -134,8 +133,8 @@ class Handover:
     async def _gather(self, things: AsyncIterator[T], encode: Callable[[T], bytes]) -> None:
         """Encode in this task, so that bytes bound the buffer and a refused item ends the stream.
 
-        This loop is the path of each event: names are local, and whatever can be asked per
-        batch is not asked per item.
+        Every event passes through this loop: names are local, and checks are made per batch
+        instead of per item where possible.
         """
         ready, max_bytes, max_items = self._ready, self._max_bytes, self._max_items
         size, turn = 0, Turn()
@@ -153,11 +152,11 @@ class Handover:
                     if size >= max_bytes or waiting >= max_items:
                         self._room = room = Event()
                         await room.wait()
-                # A tenth of an item's price. Asked less often, a few slow items in a row would
-                # hold everybody else.
+                # This check costs a tenth of an item. If it ran less often, a few slow items in a
+                # row would block all other tasks.
                 if monotonic() >= turn.until:
                     await turn.give_way()
-                # The source, or the checkpoint, may have swallowed the one cancellation.
+                # The source or the checkpoint may have swallowed the only cancellation.
                 if self.left:
                     return
         finally:

@@ -24,19 +24,19 @@ Source: TypeAlias = _Items[T] | AbstractAsyncContextManager[_Items[T]]
 
 
 class Followed(AsyncIterable[T]):
-    """A source that can go on from where a client was: a response asks for its place first.
+    """A source that can resume where a client was. A response looks up the client's place first.
 
-    A class of its own, so that a response within one request loads nothing of named streams.
+    This is a separate class, so that a response within one request loads no code of named streams.
     """
 
 
 @asynccontextmanager
 async def open_source(source: Source[T]) -> AsyncGenerator[AsyncIterator[T], None]:
-    """Open any kind of source and close it, with all it iterates, when the block is left.
+    """Open any kind of source, and close it and everything it iterates when the block ends.
 
-    Everything runs in the caller's task; there is no task group and no scope across a `yield`, so
-    it may be used inside a generator. An error of the source is raised where its item was awaited.
-    There is no shield either: in a cancelled scope, so is the cleanup of the source.
+    Everything runs in the caller's task. There is no task group and no scope across a `yield`, so
+    you may use it inside a generator. An error of the source is raised where its item was awaited.
+    There is no shield either: in a cancelled scope, the cleanup of the source is cancelled too.
 
     Example:
         async def first(source: Source[str]) -> str | None:
@@ -56,7 +56,7 @@ async def open_source(source: Source[T]) -> AsyncGenerator[AsyncIterator[T], Non
 
 
 class _Opened(AsyncIterator[T]):
-    """What `open_source` gives: it lends its feeding to the source for each item."""
+    """The iterator that `open_source` yields. It makes its feeding the current one per item."""
 
     def __init__(self, items: AsyncIterator[T], feeding: Feeding) -> None:
         self._items = items
@@ -82,13 +82,13 @@ class _Opened(AsyncIterator[T]):
 async def enter_source(
     source: Source[T], feeding: Feeding
 ) -> AsyncGenerator[AsyncIterable[T], None]:
-    """Enter a context manager, adapt what is synchronous, and close all of it at the end."""
+    """Enter context managers, adapt synchronous iterables, and close everything at the end."""
     check_source(source)
     async with AsyncExitStack() as stack:
         given: object = source
         while isinstance(given, AbstractAsyncContextManager):
             manager, given = given, await stack.enter_async_context(given)
-            if given is manager:  # an SDK's stream that is its own context manager
+            if given is manager:  # such as an SDK's stream, which is its own context manager
                 break
             check_source(given)
         things: AsyncIterable[T] = _adapted(given)
@@ -106,7 +106,7 @@ def _adapted(source: object) -> AsyncIterable[Any]:
 
 
 def check_source(source: object) -> None:
-    """Raise `NotASource`, with the sentence that says the mend, unless it can be one."""
+    """Raise `NotASource`, with a sentence that says how to fix it, unless this can be a source."""
     if reason := _refusal(source):
         if iscoroutine(source):
             source.close()  # or Python warns that it was never awaited
@@ -133,7 +133,7 @@ def _refusal(source: object) -> str:
         return ""
     if iscoroutinefunction(getattr(source, "read", None)):
         return f"{kind} has to be awaited; pass the plain file inside it, often its .file"
-    # Before Iterable: an asyncio.Future is iterable, for the sake of `await`.
+    # Check this before Iterable: an asyncio.Future is iterable, to support `await`.
     if isawaitable(source):
         return f"{kind} is not a source; await it, or write an async generator with yield"
     if isinstance(source, Iterable) or hasattr(source, "read"):

@@ -1,4 +1,4 @@
-"""`@step`: a generator over a source that is closed with the stream it is part of."""
+"""`@step`: a generator over a source, closed together with the stream that it is part of."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ P = ParamSpec("P")
 
 
 def step(function: Callable[P, AsyncIterator[T]]) -> Callable[P, Step[T]]:
-    """Make a generator close with the stream it is part of, also inside another generator.
+    """Make a generator close with the stream that it is part of, even inside another generator.
 
-    A plain generator over a source is fine as it is. Use this when steps are nested: Python closes
-    an inner generator only when it collects it, in no particular task.
+    A single plain generator over a source needs no decorator. Use this when steps are nested:
+    Python closes an inner generator only when it is garbage-collected, in no particular task.
 
     Example:
         @step
@@ -43,7 +43,7 @@ def step(function: Callable[P, AsyncIterator[T]]) -> Callable[P, Step[T]]:
 
 
 class Step(AsyncIterator[T_co]):
-    """A generator that is closed with the stream it is part of."""
+    """A generator that is closed with the stream that it is part of."""
 
     def __init__(self, items: AsyncGenerator[T_co, None]) -> None:
         self._items = items
@@ -63,7 +63,7 @@ class Step(AsyncIterator[T_co]):
 
     @property
     def closed(self) -> bool:
-        """Tell whether nothing is left to close."""
+        """Return whether nothing is left to close."""
         return self._items.ag_frame is None  # type: ignore[attr-defined]  # all generators have it
 
     def _register(self) -> None:

@@ -1,7 +1,7 @@
-"""A synchronous iterable in a thread of its own, handed over in batches.
+"""Iterate a synchronous iterable in its own thread, and hand its items over in batches.
 
-Never a thread of a shared pool: forty open streams would take all of anyio's, and every plain
-`def` endpoint of the application would wait for them.
+It never uses a thread of a shared pool: forty open streams would take all of anyio's threads, and
+every plain `def` endpoint of the application would wait for them.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from .batched import Batched
 
 T = TypeVar("T")
 
-# What the thread may be ahead of its reader. Items other than text and bytes have no known size,
-# so their number is bounded too.
+# How far the thread may be ahead of its reader. Items other than text and bytes have no known
+# size, so the number of items is bounded too.
 MAX_ITEMS = 256
 MAX_BYTES = 1 << 20
 
@@ -33,10 +33,10 @@ CHUNK_BYTES = 1 << 18
 
 
 class Chunks(Iterator[bytes]):
-    """Read a binary file as it comes and close it at the end. Iterating the file gives lines."""
+    """Read a binary file in chunks, and close it at the end. Iterating a file would yield lines."""
 
     def __init__(self, file: BinaryIO) -> None:
-        """`file` may be a pipe: what is there is read, nothing waits for a chunk to fill."""
+        """`file` may be a pipe: each read returns what is available, without filling a chunk."""
         self._read: Callable[[int], bytes] = getattr(file, "read1", file.read)
         self.close = file.close
 
@@ -47,18 +47,17 @@ class Chunks(Iterator[bytes]):
 
 
 class Threaded(Batched[T]):
-    """Iterate a synchronous iterable in a thread of its own.
+    """Iterate a synchronous iterable in its own thread.
 
-    The whole life of the iterable, its `close()` included, is in that one thread, in a copy of the
-    context of the task that started it. The thread waits while 256 items or 1 MiB of text or
-    bytes are not yet taken.
+    The iterable is iterated and closed in that thread, in a copy of the context of the task that
+    started it. The thread waits while 256 items, or 1 MiB of text or bytes, have not been taken.
     """
 
     close_timeout = 5.0
-    """For so many seconds the iterable may block while it is closed; then it is given up."""
+    """How long the iterable may block while it is closed, in seconds. Then it is given up."""
 
     def __init__(self, items: Iterable[T]) -> None:
-        """Nothing happens before the first item is asked for."""
+        """Do nothing until the first item is requested."""
         super().__init__()
         self._items = items
         self._thread: Thread | None = None
@@ -75,24 +74,24 @@ class Threaded(Batched[T]):
     async def encoded(
         self, encoder: Encoder[T]
     ) -> AsyncGenerator[tuple[int, Sequence[bytes]], None]:
-        """Encode each item in the thread, and yield all that is ready each time.
+        """Encode each item in the thread, and yield everything that is ready each time.
 
-        In the thread, because it runs ahead: by the time that the loop looks at an item, a
-        generator may have filled the same dict or buffer again. And bytes have a size to bound.
+        Items are encoded in the thread because it runs ahead: by the time the event loop looks at
+        an item, a generator may have reused the same dict or buffer. And bytes have a known size.
         """
         self._encode = encoder.one
         while pieces := await self._ready_now():
             yield len(pieces), pieces
 
     async def read(self) -> Sequence[T]:
-        """Return all that is ready, after waiting for something."""
+        """Wait until something is ready, and return all of it."""
         return await self._ready_now()
 
     async def aclose(self) -> None:
-        """Stop the thread after the item it is at, and wait until it has closed the iterable.
+        """Stop the thread after its current item, and wait until it has closed the iterable.
 
-        An iterable that blocks for longer than 5 s is given up: `CleanupTimeout`. Its thread ends
-        by itself when the iterable returns; it keeps no process alive.
+        Raises `CleanupTimeout` when the iterable blocks for longer than 5 s. The thread then ends
+        by itself when the iterable returns; it does not keep the process alive.
         """
         with self._room:
             self._stopped = True
@@ -145,7 +144,7 @@ class Threaded(Batched[T]):
             self._wake = Event()
             return self._wake
 
-    # What follows runs in the thread.
+    # The methods below run in the thread.
 
     def _run(self) -> None:
         error: Exception | None = None
@@ -153,7 +152,7 @@ class Threaded(Batched[T]):
             self._iterate()
         except Exception as raised:  # noqa: BLE001 - it is raised in the task that reads
             error = raised
-        except BaseException as raised:  # noqa: BLE001 - a sys.exit here does not stop the server
+        except BaseException as raised:  # noqa: BLE001 - a sys.exit here must not stop the server
             error = SourceError("The source failed.")
             error.__cause__ = raised
         with self._room:
@@ -174,7 +173,7 @@ class Threaded(Batched[T]):
     def _put(self, item: T) -> bool:
         ready = item if self._encode is None else self._encode(item)
         if ready == b"" and self._encode is not None:
-            return not self._stopped  # it sends nothing
+            return not self._stopped  # there is nothing to send
         with self._room:
             while len(self._ready) >= MAX_ITEMS or self._bytes >= MAX_BYTES:
                 if self._stopped:

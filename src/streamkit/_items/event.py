@@ -1,4 +1,4 @@
-"""`Event`, the one value that happened. How other items become one is each format's affair."""
+"""`Event`: something that happened. Each format decides how other items become events."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from typing import ClassVar
 from ..errors import InvalidEvent, ReservedType
 from .json import to_json
 
-# Only the log or an adapter writes these; from a source they are refused.
+# Only the log or an adapter writes these. A source that yields one is refused.
 RESERVED_TYPES = frozenset({"end", "error", "cancelled", "orphaned", "gap", "reset"})
 
 
 @dataclass(frozen=True, slots=True, init=False)
 class Event:
-    """Say that something happened: `type`, `data`, and what the log adds, `id` and `time`.
+    """Say that something happened: `type` and `data`, plus the `id` and `time` that the log adds.
 
-    `data` is a `str`, sent as it is, or any JSON-able value. `id` is empty until a log gives one.
-    `time` is wall-clock seconds, for people; nothing is ordered by it.
+    `data` is a `str`, sent unchanged, or any value that can be written as JSON. `id` is empty until
+    a log assigns one. `time` is wall-clock seconds, for people; nothing is ordered by it.
 
-    A type or id with a CR, LF or NUL is refused here, so it can neither be mangled on the wire
-    nor smuggle a second event into it. An id must survive an HTTP header: visible ASCII, without
-    spaces around it.
+    A type or id with a CR, LF or NUL is refused here, so it cannot be mangled on the wire or
+    smuggle in a second event. An id must survive an HTTP header: visible ASCII, without spaces
+    around it.
 
     Example:
         Event("price", {"stock": "ACME", "price": 12.5})
@@ -35,12 +35,12 @@ class Event:
     id: str
     time: float | None
 
-    # By hand: the generated one costs the same without validating, because a frozen class
-    # has to assign through `object.__setattr__` either way.
+    # Written by hand: the generated `__init__` costs the same and does not validate, because a
+    # frozen class has to assign through `object.__setattr__` either way.
     def __init__(
         self, type: str = "message", data: object = "", *, id: str = "", time: float | None = None
     ) -> None:
-        """Make an event; the type defaults to the one that `EventSource.onmessage` sees."""
+        """Create an event. The default type is the one that `EventSource.onmessage` receives."""
         if type != "message":
             _check_type(type)
         if id:
@@ -53,45 +53,45 @@ class Event:
         _set_time(self, time)
 
     def __str__(self) -> str:
-        """Return the text of the event, as `as_text` writes it; empty for the last event."""
+        """Return the text of the event, as `as_text` writes it; empty for reserved types."""
         if self.type in RESERVED_TYPES:
             return ""
         return self.data if isinstance(self.data, str) else to_json(self.data).decode() + "\n"
 
 
 class Typed:
-    """An item that knows what it looks like: a line, an exit.
+    """An item that knows how it is written, such as a line or an exit.
 
-    A base class and not a protocol: formats ask for it per item, and to look for the methods of a
-    protocol costs more than to write the item.
+    This is a base class, not a protocol: formats check for it on every item, and checking for the
+    methods of a protocol costs more than writing the item.
     """
 
     __slots__ = ()
 
     kind: ClassVar[str] = "json"
-    """What a store notes of it, so that a follower gets the text that a request would."""
+    """The kind that a store records, so that a follower gets the same text as a request."""
 
     def to_text(self) -> str:
-        """Return what `as_text` writes; empty for nothing."""
+        """Return what `as_text` writes, or an empty string to write nothing."""
         raise NotImplementedError
 
     def to_event(self) -> Event | None:
-        """Return what an event stream sends; None for nothing."""
+        """Return the event that an event stream sends, or None to send nothing."""
         raise NotImplementedError
 
     def to_stored(self) -> Event | None:
-        """Return what a store keeps; None for nothing. Its data may hold more than is sent."""
+        """Return the event that a store keeps, or None. Its data may hold more than is sent."""
         return self.to_event()
 
 
 def check_source_event(event: Event) -> None:
-    """Refuse an event of a source that claims to be the end, an error or a gap."""
+    """Refuse an event of a source if its type is reserved, such as an end, an error or a gap."""
     if event.type in RESERVED_TYPES:
         raise ReservedType(event.type)
 
 
 def decoded_event(type: str, data: str, id: str) -> Event:
-    """Make an event from the wire. What a server sent is not the reader's mistake: no refusals."""
+    """Create an event from the wire, unchecked: what a server sent is not the reader's fault."""
     event = object.__new__(Event)
     _set_type(event, type)
     _set_data(event, data)
@@ -100,7 +100,7 @@ def decoded_event(type: str, data: str, id: str) -> Event:
     return event
 
 
-# The slots' own setters, bound once: half the price of `object.__setattr__` by name.
+# The slots' own setters, bound once: they cost half as much as `object.__setattr__`.
 _set_type = Event.__dict__["type"].__set__
 _set_data = Event.__dict__["data"].__set__
 _set_id = Event.__dict__["id"].__set__

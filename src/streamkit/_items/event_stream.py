@@ -1,7 +1,7 @@
 """`EventEncoder`: what all event streams have in common, whatever their events look like.
 
-A subclass writes the `event` and `data` lines as its clients know them; an id, a `retry` and
-comments stand beside these. Rule: no I/O here.
+A subclass writes the `event` and `data` lines that its clients expect. This class adds the id, the
+`retry` and the comments. Rule: no I/O here.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ from .stored import StoredEvent, failure_of, stored_event
 
 
 class EventEncoder(Encoder[object]):
-    """Write `one`, `done` and `failed`, each a whole event or b"", without an id."""
+    """Subclass it and write `one`, `done` and `failed`: whole events without an id, or b""."""
 
     keep_alive = encode_comment("keep-alive")
 
     @abstractmethod
     def done(self, count: int) -> bytes:
-        """Return the event that says that all `count` items are there."""
+        """Return the event that says that all `count` items were sent."""
 
     @abstractmethod
     def failed(self, code: str, message: str) -> bytes:
-        """Return the event that says that something went wrong; nothing comes after it."""
+        """Return the event that reports a failure. It is the last event."""
 
     def end(self, count: int) -> bytes:
-        """Return the end, with the id that keeps `EventSource` from asking again."""
+        """Return the end, with the id that keeps `EventSource` from repeating the request."""
         return _with_id(self.done(count), END_ID)
 
     def error(self, code: str, message: str) -> bytes:
-        """Return the failure, with that id too, unless the client is to come back."""
+        """Return the failure, with the same id as the end unless the client should reconnect."""
         return _with_id(self.failed(code, message), "" if code == ServerStopping.code else END_ID)
 
     def kept(self, line: bytes, id: str) -> bytes:
@@ -52,12 +52,12 @@ class EventEncoder(Encoder[object]):
         return _with_id(self.failed(code, message), event.id)
 
     def come_back(self, retry: int) -> bytes:
-        # The start of the first event, not an event of its own.
+        # This becomes part of the first event; it is not an event of its own.
         return b"retry: %d\n" % retry
 
 
 def text_of(item: object, format: str) -> str:
-    """Return what `as_text` writes of an item."""
+    """Return what `as_text` writes for an item."""
     if isinstance(item, Typed):
         return item.to_text()
     if isinstance(item, Event):

@@ -18,7 +18,7 @@ T_contra = TypeVar("T_contra", contravariant=True)
 
 
 class Encoder(Generic[T_contra]):
-    """Turn the items of one response into bytes. Subclass it, write `one`, keep what fits.
+    """Turn the items of one response into bytes. Subclass it, write `one`, and keep the rest.
 
     An empty result sends nothing. A raised exception is the stream's error.
 
@@ -29,10 +29,10 @@ class Encoder(Generic[T_contra]):
     """
 
     keep_alive: bytes = b""
-    """Sent when the stream was silent for a while; empty for formats without comments."""
+    """Sent when the stream has been silent for a while; empty for formats without comments."""
 
     def begin(self) -> bytes:
-        """Return what stands before the first item."""
+        """Return what is sent before the first item."""
         return b""
 
     def one(self, item: T_contra, /) -> bytes:
@@ -40,30 +40,30 @@ class Encoder(Generic[T_contra]):
         raise NotImplementedError
 
     def batch(self, items: Sequence[T_contra], /) -> Iterable[bytes]:
-        """Return each item as bytes, lazily: those before a refused one are still delivered."""
-        # Not `map`, which would take a StopIteration out of `one` for its own end.
+        """Return each item as bytes, lazily: items before a refused one are still delivered."""
+        # Not `map`, which would end early if `one` raised StopIteration.
         return (self.one(item) for item in items)
 
-    def end(self, count: int) -> bytes:  # noqa: ARG002 - for formats that tell how many
-        """Return what says that the stream is complete, after `count` items."""
+    def end(self, count: int) -> bytes:  # noqa: ARG002 - for formats that report the count
+        """Return the bytes that say that the stream is complete, after `count` items."""
         return b""
 
-    def error(self, code: str, message: str) -> bytes | None:  # noqa: ARG002 - for formats that tell
-        """Return what says that the stream failed; None when only a cut connection can."""
+    def error(self, code: str, message: str) -> bytes | None:  # noqa: ARG002 - some formats use them
+        """Return the bytes that say that the stream failed; None to cut the connection instead."""
         return None
 
-    # For a stream that is followed.
+    # The methods below are for streams that are followed.
 
     def kept(self, line: bytes, id: str) -> bytes:
-        """Return a kept event: the line that the store has of it, and its id."""
+        """Return a kept event as bytes, given its line in the store and its id."""
         return self.one(cast("T_contra", stored_event(line, id)))
 
-    def notice(self, event: Event) -> bytes | None:  # noqa: ARG002 - for formats that tell
-        """Return a gap, or a reset; None when only a cut connection can tell."""
+    def notice(self, event: Event) -> bytes | None:  # noqa: ARG002 - some formats use it
+        """Return a gap or a reset as bytes; None to cut the connection instead."""
         return None
 
     def last(self, event: StoredEvent) -> bytes | None:
-        """Return how the stream ended; None when only a cut connection can tell."""
+        """Return how the stream ended, as bytes; None to cut the connection instead."""
         facts = cast("dict[str, Any]", event.data)
         if event.type == "end":
             return self.end(facts["count"])
@@ -71,14 +71,14 @@ class Encoder(Generic[T_contra]):
             return self.error(facts["code"], facts["message"])
         return None
 
-    def come_back(self, retry: int) -> bytes:  # noqa: ARG002 - for formats that tell
-        """Return the wish that a client that loses the connection waits `retry` milliseconds."""
+    def come_back(self, retry: int) -> bytes:  # noqa: ARG002 - some formats use it
+        """Return the bytes that ask a client to wait `retry` milliseconds before it reconnects."""
         return b""
 
 
 @dataclass(frozen=True, slots=True)
 class Format(Generic[T_contra]):
-    """Name a media type and make an encoder for each response of it.
+    """Name a media type, and create an encoder for each response.
 
     Example:
         as_shout = Format("as_shout", "text/plain; charset=utf-8", Shout)
@@ -88,9 +88,9 @@ class Format(Generic[T_contra]):
     media_type: str
     encoder: Callable[[], Encoder[T_contra]]
     shared: bool = False
-    """Whether its encoder makes the same of a kept event whatever came before, so that an event is
-    encoded once for all who follow. Make such a format once, not for each request."""
+    """Whether the encoder writes a kept event the same way whatever came before it. If so, each
+    event is encoded once for all followers. Create such a format once, not for each request."""
 
     def __repr__(self) -> str:
-        """Return the name under which it is imported."""
+        """Return the name that the format is imported by."""
         return self.name

@@ -1,7 +1,8 @@
-"""One JSON, whichever library is there: orjson when it is installed, else the stdlib.
+"""One JSON, whichever library is installed: orjson if there is one, else the stdlib.
 
 Rule: only this file imports orjson, and both libraries write the same values (only the exponent
-of a float may look different). What they cannot write goes to `_slowly`, which has the last word.
+of a float may look different). Values that they cannot write go to `_slowly`, which writes or
+refuses them.
 
     NaN, the infinities      null
     int of any size          its digits
@@ -13,8 +14,9 @@ of a float may look different). What they cannot write goes to `_slowly`, which 
     dataclass, Mapping       an object, private fields too
     pydantic, msgspec model  as the model says
 
-A dict's key is what `json.dumps` makes of it; an Enum, Decimal, UUID or date is its string. All
-else is refused: a set, a circle. More than 254 levels may be refused.
+A dict's key is written as `json.dumps` writes it; an Enum, Decimal, UUID or date as a string.
+Anything else is refused, such as a set or a circular reference. More than 254 levels may be
+refused.
 """
 
 from __future__ import annotations
@@ -42,7 +44,7 @@ try:
 except ImportError:
     _OPTIONS = 0
 else:
-    # Left to itself it skips private fields, and the order that an OrderedDict was given.
+    # By default orjson skips private fields, and ignores the order of an OrderedDict.
     _OPTIONS = (
         orjson.OPT_PASSTHROUGH_DATACLASS
         | orjson.OPT_PASSTHROUGH_DATETIME
@@ -53,7 +55,7 @@ _MAX_LEVELS = 254  # where orjson stops
 
 
 def to_utf8(text: str) -> bytes:
-    """Encode a text; a surrogate pair becomes its character, a lone surrogate U+FFFD."""
+    """Encode text. A surrogate pair becomes its character, a lone surrogate becomes U+FFFD."""
     try:
         return text.encode()
     except UnicodeEncodeError:
@@ -62,10 +64,10 @@ def to_utf8(text: str) -> bytes:
 
 
 def from_json(data: bytes) -> Any:
-    """Read JSON that `to_json` wrote: an int of any size is that int."""
+    """Read JSON that `to_json` wrote, including an int of any size."""
     try:
         return json.loads(data)
-    except ValueError:  # `int` stops at 4300 digits, and to ask another one costs all others time
+    except ValueError:  # `int` stops at 4300 digits; another parser would slow down all other ints
         return json.loads(data, parse_int=lambda digits: int(Decimal(digits)))
 
 
@@ -81,7 +83,7 @@ def _with_stdlib(value: object) -> bytes:
     """Write a value as one line of JSON, or raise `ItemRefused`."""
     try:
         return to_utf8(_encode(value))
-    except Exception:  # noqa: BLE001  the `items` of a dict's subclass may raise anything
+    except Exception:  # noqa: BLE001  the `items` of a dict subclass may raise anything
         return _slowly(value)
 
 
@@ -122,7 +124,7 @@ def _key(key: object) -> str:
 
 
 def _plain(value: object) -> object:
-    """Bring a value one step closer to JSON. Both libraries ask here for what they do not know."""
+    """Bring a value one step closer to JSON. Both libraries call this for unknown types."""
     try:
         return _step(value)(value)
     except (ItemRefused, RecursionError):
@@ -159,13 +161,13 @@ _SCALARS: dict[type, Callable[[Any], str]] = {
     type(None): json.dumps,
 }
 
-# What a subclass of str, int or float makes of itself is ignored, as the stdlib does.
+# Methods that a subclass of str, int or float overrides are ignored, as in the stdlib.
 _STEPS: tuple[tuple[type | tuple[type, ...], Callable[[Any], object]], ...] = (
     (Enum, attrgetter("value")),
     (str, str.__str__),
     (int, int.__int__),
     (float, float.__float__),
-    # The stdlib does not ask an empty one for its items.
+    # The stdlib does not call `items` on an empty dict.
     (dict, lambda value: dict(value.items() if dict.__len__(value) else ())),
     ((list, tuple), list),
     ((Decimal, UUID), str),
@@ -175,7 +177,7 @@ _STEPS: tuple[tuple[type | tuple[type, ...], Callable[[Any], object]], ...] = (
 
 _MODELS: tuple[tuple[str, Callable[[Any], object]], ...] = (
     ("model_dump", methodcaller("model_dump", mode="json")),
-    # Without an import: whoever has a Struct has imported msgspec.
+    # No import is needed: a Struct exists only if msgspec was imported.
     ("__struct_fields__", lambda value: sys.modules["msgspec"].to_builtins(value, enc_hook=_plain)),
     ("__dataclass_fields__", lambda value: {f.name: getattr(value, f.name) for f in fields(value)}),
 )

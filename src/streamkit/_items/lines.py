@@ -1,7 +1,7 @@
 """Bytes cut anywhere → lines. Rule: no I/O here.
 
-A line ends in LF, CRLF or a bare CR. A bare CR means that the next line takes its place, as
-progress bars do. A CR at the end of a chunk is held back until it is known whether a LF follows.
+A line ends in LF, CRLF or a bare CR. A bare CR means that the next line overwrites this one, as
+progress bars do. A CR at the end of a chunk is held back until we know whether an LF follows.
 """
 
 from __future__ import annotations
@@ -15,20 +15,21 @@ from typing import Self, overload
 
 from .event import Event, Typed
 
-# Where asyncio's reader loses a line. Here it is cut, and the pieces say so.
+# asyncio's reader loses a longer line. We cut it instead, and mark the pieces as `cut`.
 MAX_LINE = 1 << 16
 
 _ENDS = re.compile(r"\r\n|\r|\n")
 
 
 class Line(str, Typed):
-    """A line of text without its end, and how it came.
+    """A line of text without its line end, and how it arrived.
 
-    `stream` is "stdout" or "stderr" where they are told apart, else empty. `overwritten`: it ended
-    in a bare CR, so the next line takes its place. `partial`: it has not ended yet, such as a
-    prompt; the whole line comes later. `cut`: it is a piece of a line that is too long.
+    `stream` is "stdout" or "stderr" where they are told apart, else empty. `overwritten` means that
+    the line ended in a bare CR, so the next line overwrites it. `partial` means that it has not
+    ended yet, such as a prompt; the whole line comes later. `cut` means that it is a piece of a
+    line that is too long.
 
-    What `str` methods make of it is a plain `str`; `like` keeps the rest.
+    Methods of `str` return a plain `str`; use `like` to keep the attributes.
     """
 
     __slots__ = ("cut", "overwritten", "partial", "stream")
@@ -57,7 +58,7 @@ class Line(str, Typed):
         return line
 
     def like(self, text: str) -> Line:
-        """Return another text that came the same way.
+        """Return a line with another text and the same attributes.
 
         Example:
             async def redact(lines: AsyncIterable[Line]) -> AsyncGenerator[Line, None]:
@@ -75,7 +76,7 @@ class Line(str, Typed):
         )
 
     def to_text(self) -> str:
-        """Return the line with its end; nothing while it is partial."""
+        """Return the line with its line end, or an empty string for a partial line."""
         if self.partial:
             return ""
         if self.cut:
@@ -83,13 +84,13 @@ class Line(str, Typed):
         return self + ("\r" if self.overwritten else "\n")
 
     def to_event(self) -> Event | None:
-        """Return an unnamed event of the text; nothing while it is partial."""
+        """Return an unnamed event with the text, or None for a partial line."""
         if self.partial:
             return None
         return Event(data={"text": str(self), "stream": self.stream} if self.stream else str(self))
 
     def to_stored(self) -> Event | None:
-        """Return the text and how it came, as far as that is not as usual."""
+        """Return the text and the attributes that are set, or None for a partial line."""
         if self.partial:
             return None
         came = {
@@ -101,7 +102,7 @@ class Line(str, Typed):
 
 
 class Lines(Sequence[Line]):
-    """Lines that are split when somebody looks at them.
+    """Lines that are split on first access.
 
     Formats that only pass them on use `raw`: an object for each line would cost ten times as much.
     """
@@ -109,7 +110,7 @@ class Lines(Sequence[Line]):
     __slots__ = ("_lines", "raw", "stream")
 
     def __init__(self, raw: bytes, stream: str = "") -> None:
-        """`raw` is valid UTF-8: whole lines, each with a LF as its end, and no CR."""
+        """`raw` must be valid UTF-8: whole lines that each end in LF, without any CR."""
         self.raw = raw
         self.stream = stream
         self._lines: list[Line] | None = None
@@ -118,7 +119,7 @@ class Lines(Sequence[Line]):
         return self.raw.count(b"\n")
 
     def __bool__(self) -> bool:
-        """Tell whether there are any, without a count of them."""
+        """Return whether there are any lines, without counting them."""
         return bool(self.raw)
 
     @overload
@@ -141,8 +142,8 @@ class Lines(Sequence[Line]):
 class LineDecoder:
     r"""Turn the bytes of a text, cut anywhere, into lines.
 
-    Bad UTF-8 becomes U+FFFD. A line of more than `max_line` characters comes in pieces of that
-    size, which are `cut`; the last piece is not.
+    Invalid UTF-8 becomes U+FFFD. A line of more than `max_line` characters arrives in pieces of
+    that size. All pieces except the last are marked as `cut`.
 
     Example:
         decoder = LineDecoder()
@@ -153,7 +154,7 @@ class LineDecoder:
     """
 
     def __init__(self, *, stream: str = "", max_line: int = MAX_LINE) -> None:
-        """`stream` is what each line says of where it came from."""
+        """`stream` becomes the `stream` of each line."""
         if max_line < 1:
             raise ValueError(f"max_line is at least one character, not {max_line}")
         self._stream = stream
@@ -161,7 +162,7 @@ class LineDecoder:
         self._decoder = getincrementaldecoder("utf-8")("replace")
         self._parts: list[str] = []  # the unfinished line, at most `max_line` characters
         self._size = 0
-        self._told = 0  # how much of it was told as partial
+        self._told = 0  # how much of it was returned as partial
         self._held_cr = False
         self._skip_lf = False
 
@@ -179,9 +180,9 @@ class LineDecoder:
         return self._split(self._decoder.decode(chunk))
 
     def pause(self) -> list[Line]:
-        """Return what there is when nothing came for a while: a prompt, a progress bar.
+        """Return the unfinished line when nothing came for a while: a prompt, a progress bar.
 
-        An unfinished line is told as partial, once, and comes again when it is whole. A CR that
+        An unfinished line is returned once as partial, and again when it is complete. A CR that
         was held back ends its line.
         """
         if self._held_cr:
@@ -193,7 +194,7 @@ class LineDecoder:
         return [Line("".join(self._parts), stream=self._stream, partial=True)]
 
     def end(self) -> list[Line]:
-        """Return the last line, if it has no end."""
+        """Return the last line, if it has no line end."""
         lines = self._split(self._decoder.decode(b"", final=True))
         if self._held_cr:
             lines.append(self._finished(overwritten=True))
@@ -205,7 +206,7 @@ class LineDecoder:
         return "".join(self._parts).encode() + self._decoder.getstate()[0]
 
     def _is_plain(self, raw: bytes) -> bool:
-        """Tell whether these are lines of valid UTF-8 with LF alone, none of them too long."""
+        """Return whether all lines are valid UTF-8, end in LF, have no CR and are not too long."""
         if b"\r" in raw:
             return False
         start = 0

@@ -1,4 +1,4 @@
-"""Encode and decode event streams, exactly as the WHATWG describes them. Rule: no I/O here.
+"""Encode and decode event streams exactly as the WHATWG specifies them. Rule: no I/O here.
 
 https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
 """
@@ -13,8 +13,8 @@ from .json import to_json, to_utf8
 
 EVENT_STREAM = "text/event-stream"
 
-# The id of the last frame of a request-bound event stream. Without it `EventSource` would run the
-# source again, without end: it reconnects after every end.
+# The id of the last frame of a request-bound event stream. `EventSource` reconnects after every
+# end: without this id it would run the source again and again.
 END_ID = "end"
 
 _BOM = b"\xef\xbb\xbf"
@@ -23,9 +23,9 @@ _BOM = b"\xef\xbb\xbf"
 def encode_sse(event: Event, *, retry: int | None = None, comment: str | None = None) -> bytes:
     r"""Write an event as one block: comment, `retry`, `event`, `data`, `id`, and a blank line.
 
-    Text is sent as it is, any other data as compact JSON. CR, LF and CRLF in the data all arrive
-    as LF; nothing in data or comment can forge a field or another event. `retry` is in
-    milliseconds, from 0 to 2**31 - 1; another value is an `InvalidEvent`.
+    Text is sent unchanged, any other data as compact JSON. CR, LF and CRLF in the data all arrive
+    as LF. Nothing in the data or the comment can forge a field or another event. `retry` is in
+    milliseconds, from 0 to 2**31 - 1; any other value raises `InvalidEvent`.
 
     Example:
         encode_sse(Event("price", "12.5", id="a.1"))
@@ -34,13 +34,13 @@ def encode_sse(event: Event, *, retry: int | None = None, comment: str | None = 
     block = b"" if comment is None else _field(b": ", to_utf8(comment))
     if retry is not None:
         block += b"retry: %d\n" % _checked_retry(retry)
-    # A type or id has no line ends, `Event` and the decoder see to that.
+    # A type or id has no line ends: `Event` and the decoder make sure of that.
     if event.type != "message":
         block += b"event: %b\n" % to_utf8(event.type)
     data = event.data
     block += _field(b"data: ", to_utf8(data) if isinstance(data, str) else to_json(data))
-    # Last, because many clients store an id as they parse its line: a connection cut between
-    # the id and the data would lose them the event.
+    # The id goes last, because many clients store it as soon as they parse its line: if the
+    # connection broke between the id and the data, they would lose the event.
     if event.id:
         block += b"id: %b\n" % to_utf8(event.id)
     return block + b"\n"
@@ -59,7 +59,7 @@ def encode_text(text: str) -> bytes:
 
 
 def encode_comment(text: str) -> bytes:
-    r"""Write a comment, which every client ignores: it keeps an idle connection alive.
+    r"""Write a comment, which every client ignores. It keeps an idle connection alive.
 
     Example:
         encode_comment("keep-alive")  # b": keep-alive\n\n"
@@ -68,7 +68,7 @@ def encode_comment(text: str) -> bytes:
 
 
 def _field(prefix: bytes, value: bytes) -> bytes:
-    # Only CR and LF end a line here; `splitlines` would break on U+2028 and others as well.
+    # Only CR and LF end a line here; `splitlines` would also split at U+2028 and others.
     if b"\n" in value or b"\r" in value:
         value = _only_lf(value).replace(b"\n", b"\n" + prefix)
     return prefix + value + b"\n"
@@ -87,13 +87,13 @@ def _checked_retry(retry: int) -> int:
 class SSEDecoder:
     r"""Turn the bytes of an event stream, cut anywhere, into events.
 
-    `last_event_id` is the id to come back with, `retry` the server's wish in milliseconds or
-    None. An event carries the last id seen when it was complete, its own or an earlier one, as
-    in `EventSource`. Bad UTF-8 becomes U+FFFD. An event without its blank line never arrives:
-    when the bytes end there is nothing to flush.
+    `last_event_id` is the id to reconnect with. `retry` is the delay that the server asks for, in
+    milliseconds, or None. As in `EventSource`, an event carries the last id seen when it was
+    complete, its own or an earlier one. Invalid UTF-8 becomes U+FFFD. An event without its blank
+    line is never returned: when the bytes end there is nothing to flush.
 
-    The lines of one event may have `max_event_bytes` together, without their ends. Comments are
-    not kept and do not add up, but a single one may not be longer either.
+    The lines of one event may have `max_event_bytes` in total, not counting line ends. Comments
+    are not kept and do not add up, but a single comment may not be longer than that either.
 
     Example:
         decoder = SSEDecoder()
@@ -102,15 +102,15 @@ class SSEDecoder:
     """
 
     def __init__(self, *, max_event_bytes: int = 1 << 20, last_event_id: str = "") -> None:
-        """Start before the first byte; each connection takes a new decoder.
+        """Start before the first byte. Use a new decoder for each connection.
 
-        `last_event_id` is that of the connection before, when this one goes on where it was cut.
+        Pass the `last_event_id` of the previous connection to a connection that resumes it.
         """
         self.last_event_id = last_event_id
         self.retry: int | None = None
         self._max_bytes = max_event_bytes
         self._too_large = False
-        self._start: bytes | None = b""  # a BOM, or what may become one; None behind it
+        self._start: bytes | None = b""  # a BOM, or what may become one; None after it
         self._after_cr = False
         self._line = bytearray()  # the unfinished one
         self._held_bytes = 0  # bytes of the finished lines of the unfinished event
@@ -121,9 +121,9 @@ class SSEDecoder:
     def feed(self, chunk: bytes) -> list[Event]:
         """Return the events that `chunk` completes.
 
-        Raises `EventTooLarge` once the bound is exceeded, on this call and every later one. But
-        events that the same chunk completed before are not lost: then they are returned, and
-        the next call raises, whatever it is fed.
+        Raises `EventTooLarge` once the bound is exceeded, on this call and every later one. Events
+        that the same chunk completed before that are not lost: this call returns them, and the
+        next call raises, whatever it is fed.
         """
         events = [] if self._too_large else self._interpret(self._lines(chunk))
         if self._too_large and not events:
@@ -141,12 +141,12 @@ class SSEDecoder:
             self._too_large = True
         else:
             self._line += chunk[end:]
-        # One call for all lines is twice as fast as one for each field, and the same: CR and LF
-        # are never a part of another UTF-8 character, so none is cut or swallowed.
+        # Decoding all lines in one call is twice as fast as decoding each field, with the same
+        # result: CR and LF are never part of another UTF-8 character, so none is cut or swallowed.
         return lines.decode("utf-8", "replace").split("\n")[:-1] if lines else []
 
     def _normalized(self, chunk: bytes) -> bytes:
-        # Without the BOM, and all lines end in LF.
+        # Remove the BOM, and make all lines end in LF.
         if self._start is not None:
             chunk = self._start + chunk
             undecided = _BOM.startswith(chunk)
@@ -154,14 +154,14 @@ class SSEDecoder:
             chunk = b"" if undecided else chunk.removeprefix(_BOM)
         if not chunk:
             return b""
-        # A CR ends its line at once, so that no event waits; a following LF belongs to it.
+        # A CR ends its line at once, so that no event waits; an LF that follows belongs to it.
         if self._after_cr:
             chunk = chunk.removeprefix(b"\n")
         self._after_cr = chunk.endswith(b"\r")
         return _only_lf(chunk) if b"\r" in chunk else chunk
 
     def _bounded(self, lines: bytes) -> bytes:
-        # If all of them could be one event, only those after the last blank line are measured.
+        # If all lines together fit the bound, only those after the last blank line are measured.
         end = lines.rfind(b"\n\n") + 1 if self._held_bytes + len(lines) <= self._max_bytes else 0
         for line in lines[end:-1].split(b"\n"):
             if not line:
@@ -190,7 +190,7 @@ class SSEDecoder:
             elif name == "id" and "\0" not in value:
                 self._id = value
             elif name == "retry" and value.isascii() and value.isdigit():
-                # 18 digits are for ever already, and int() refuses thousands of them.
+                # 18 digits are already forever, and int() refuses thousands of digits.
                 self.retry = int(value.lstrip("0")[:18] or "0")
         return events
 

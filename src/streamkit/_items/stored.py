@@ -1,7 +1,7 @@
-"""What a store keeps of an item: one line of JSON; and the event that it becomes again.
+"""What a store keeps of an item: one line of JSON. And how that line becomes an event again.
 
-The line is `{"type":…,"kind":…,"time":…,"data":…}`, always in this order and without blanks, so
-that a format can cut the data out of it as it is. `kind` says how the item looks as text.
+The line is `{"type":…,"kind":…,"time":…,"data":…}`, always in this order and without spaces, so
+that a format can cut the data out of it unchanged. `kind` says how the item looks as text.
 Rule: no I/O here.
 """
 
@@ -33,26 +33,26 @@ from .event import RESERVED_TYPES, Event, Typed, check_source_event
 from .json import from_json, to_json
 from .lines import Line
 
-# As much as a reader of event streams takes by default. Everything that waits is bounded in bytes,
-# and one event is the least that can wait.
+# As much as a reader of event streams accepts by default. Everything that waits is bounded in
+# bytes, and one event is the least that can wait.
 MAX_EVENT_BYTES = 1 << 20
 
-# What a text says where events are missing.
+# What `as_text` writes where events are missing.
 GAP_TEXT = "--- {missed} events are no longer kept ---\n"
 
-# Lists, numbers and models take the long way; a dict is what most sources yield.
+# A fast path for dicts, which most sources yield. Lists, numbers and models use `_LINE`.
 _DICT = b'{"type":"message","kind":"json","time":%.3f,"data":%b}'
 _LINE = b'{"type":%b,"kind":"%b","time":%.3f,"data":%b}'
 
 
 def stored_line(item: object) -> bytes:
-    """Return the line that a store keeps of an item; b"" for one that says nothing."""
+    """Return the line that a store keeps of an item; b"" for an item that is not kept."""
     if type(item) is dict:
         line = _DICT % (time(), to_json(item))
         return line if len(line) <= MAX_EVENT_BYTES else _checked(line)
     kind = "json"
     event: Event | None
-    if isinstance(item, StoredEvent):  # of another stream
+    if isinstance(item, StoredEvent):  # an event of another stream
         check_source_event(item)
         kind, event = item.kind, item
     elif isinstance(item, Typed):
@@ -88,7 +88,7 @@ def _line(event: Event, kind: str) -> bytes:
 
 
 class Split(NamedTuple):
-    """The parts of a line, each still as JSON but for the kind."""
+    """The parts of a line. All but the kind are still JSON."""
 
     type: bytes
     kind: bytes
@@ -97,8 +97,8 @@ class Split(NamedTuple):
 
 
 def split_line(line: bytes) -> Split:
-    """Cut a line into its parts, without a look into the data."""
-    # A quote inside a string has a backslash before it, so no type can hold these separators.
+    """Cut a line into its parts, without parsing the data."""
+    # A quote inside a string has a backslash before it, so no type can contain these separators.
     head, _, data = line.partition(b',"data":')
     head, _, time = head.rpartition(b',"time":')
     type, _, kind = head.rpartition(b',"kind":')
@@ -106,27 +106,27 @@ def split_line(line: bytes) -> Split:
 
 
 class StoredEvent(Event, Typed):
-    """An event of a stream, as a follower gets it. It knows what its item looks like as text."""
+    """An event of a stream, as a follower receives it. It knows how its item looks as text."""
 
     __slots__ = ("kind", "text")
 
-    kind: str  # type: ignore[misc]  # of each event, not of the class
+    kind: str  # type: ignore[misc]  # set on each event, not on the class
     text: str
 
     def __str__(self) -> str:
-        """Return the text of the item; empty for what is not text."""
+        """Return the text of the item; empty for items that are not text."""
         return self.text
 
     def to_text(self) -> str:
-        """Return what `as_text` writes; a reset raises `CursorLost`, it has no words for that."""
+        """Return what `as_text` writes. A reset raises `CursorLost`: text cannot express it."""
         if self.type == "reset":
             raise CursorLost
         return self.text
 
     def to_event(self) -> Event:
-        """Return the event without the id: a step's response is not a place to come back to."""
+        """Return the event without its id: a client cannot resume the response of a step."""
         data = self.data
-        if self.kind == "json" and isinstance(data, str):  # of a date, say: JSON, not a text
+        if self.kind == "json" and isinstance(data, str):  # from a date, say: JSON, not text
             data = to_json(data).decode()
         return Event(self.type, data, time=self.time)
 
@@ -152,11 +152,11 @@ def make_stored(
     text: str = "",
     time: float | None = None,
 ) -> StoredEvent:
-    """Make one; the type of a gap or a reset is allowed here."""
+    """Create a stored event. Reserved types such as a gap or a reset are allowed here."""
     event = StoredEvent(type, data, id=id, time=time)
     object.__setattr__(event, "kind", kind)
     if type in RESERVED_TYPES:
-        # That of another server is told as it came, as text.
+        # The data of a gap that another server sent is text, not a dict.
         missed = data.get("missed", "some") if isinstance(data, dict) else "some"
         text = GAP_TEXT.format(missed=missed) if type == "gap" else ""
     object.__setattr__(event, "text", text)
@@ -164,7 +164,7 @@ def make_stored(
 
 
 def failure_of(last: StoredEvent) -> StreamError:
-    """Return the error that a last event other than `end` is for its followers."""
+    """Return the error to raise to a follower for a last event other than `end`."""
     facts = cast("dict[str, Any]", last.data)
     match last.type:
         case "error":
@@ -200,6 +200,6 @@ _TEXTS: dict[str, Callable[[str, Any], str]] = {
     "log": lambda _, data: log_text(data["timestamp"], data["log_level"], data["message"]),
     "progress": _nothing,
     "exit": _nothing,
-    # Of a model's events only its text is text; it goes unnamed.
+    # Of a model's events, only its text counts as text; it is an unnamed event.
     "model": lambda type, data: data.get("text", "") if type == "message" else "",
 }

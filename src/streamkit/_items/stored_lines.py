@@ -1,4 +1,4 @@
-"""`StoredLines`: the encoder of what a store keeps, for a feeder that feeds one."""
+"""`StoredLines`: the encoder that writes items as a store keeps them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .stored import stored_line
 
 
 class StoredLines(Encoder[object]):
-    """Each item as the line that a store keeps of it."""
+    """Write each item as the line that a store keeps of it."""
 
     def one(self, item: object) -> bytes:
         return stored_line(item)
