@@ -116,7 +116,7 @@ class Store(Protocol):
         ...
 
     async def read(self, name: str, after: int, limit: int) -> Page | None:
-        """Return up to `limit` events and the head, from one snapshot; None if there is no stream.
+        """Return up to `limit` events and the head, from one snapshot; None without a stream.
 
         Large events make a page shorter: it has at most `PAGE_BYTES`, but at least one event.
         """
