@@ -31,7 +31,7 @@ class Inbox:
     def __init__(self, name: str) -> None:
         """Create an empty inbox; call this inside the event loop."""
         self._name = name
-        self._lock = RLock()  # a third of the price of a Condition
+        self._lock = RLock()  # costs a third of a Condition
         self._changed = Condition(self._lock)
         self._lines: list[bytes] = []
         self._bytes = 0

@@ -98,7 +98,7 @@ class LogHandler(logging.Handler):
         try:
             self._stream.log(record.getMessage(), _level_of(record.levelno))
         except (StreamEnded, StreamLost):
-            pass  # the stream has no use for it any more; other handlers still get it
+            pass  # the stream takes no more records; other handlers still get this one
         except Exception:  # noqa: BLE001 - shown on stderr, unless logging.raiseExceptions is off
             self.handleError(record)
 

@@ -113,7 +113,7 @@ class ProgressTracker:
         """Report the given values; the others stay as they were.
 
         `advance` is added to what is done, so that several threads can report side by side. `done`
-        may go back: the rate is then measured anew. A total of 0 is reached at once.
+        may go back: the rate is then measured from there. A total of 0 is reached at once.
         """
         total, step = _total(total), _finite("advance", advance)
         reached = None if done is None else _finite("done", done)
