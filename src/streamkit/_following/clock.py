@@ -1,4 +1,4 @@
-"""`Clock`: one look a second at all that waits in this process, in place of a timer for each."""
+"""`Clock`: one tick a second for everything that waits in this process, instead of many timers."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ logger = logging.getLogger("streamkit")
 
 
 class Clock:
-    """Look after open responses: keep-alives, stuck clients; and call whoever asked, each time."""
+    """Look after open responses (keep-alives, stuck clients), and call functions on each tick."""
 
     tick = 1.0
-    """In seconds, between two looks; a short keep-alive makes them more frequent."""
+    """Seconds between two ticks; a short keep-alive makes them more frequent."""
 
     def __init__(self) -> None:
         self._rooms: list[Callable[[], Iterable[WaitingRoom]]] = []
         self._told: list[Callable[[float], None]] = []
 
     def look_after(self, rooms: Callable[[], Iterable[WaitingRoom]]) -> None:
-        """Look after the responses in these rooms, from now on."""
+        """Look after the responses in these rooms from now on."""
         self._rooms.append(rooms)
 
     def tell(self, look: Callable[[float], None]) -> None:
-        """Call this with the time of each look."""
+        """Call a function with the time of each tick."""
         self._told.append(look)
 
     def run_in(self, tasks: TaskGroup) -> None:
-        """Tick in this group, as does what a look starts."""
+        """Tick in this task group. Tasks that a tick starts run in it too."""
         tasks.start_soon(self._run, tasks)
 
     async def _run(self, tasks: TaskGroup) -> None:
@@ -47,7 +47,7 @@ class Clock:
                     pause = min(pause, room.period / 4)
                     try:
                         room.tick(now, tasks.start_soon)
-                    except Exception:  # a mistake of one response must not end all streams
+                    except Exception:  # a bug in one response must not end all streams
                         logger.exception("a response could not be looked after")
             for look in self._told:
                 look(now)

@@ -1,18 +1,18 @@
 """`Follower`: the loop of one reader of a stream, over the mirror and the store.
 
-What the mirror has is taken from there, as bytes that all followers share. The rest is read from
-the store, page by page. Nothing is handed over between the two, so nothing can be lost there.
+Events that the mirror has are taken from it, as bytes that all followers share. The others are
+read from the store, page by page. Nothing is handed over between the two, so nothing can get lost.
 
 A follower holds a number, `_seq`, and the head of the claim under which that event was written. In
-`take` it asks, in this order:
+`take` it checks, in this order:
 
-1. Is the stream gone? It is over.
-2. Is the mirror's head of another claim? A later one is judged: where nothing was lost the
-   follower goes on, else it starts again and says `reset`. An earlier one is not looked at: the
-   pump here has not noticed yet that somebody else writes.
+1. Is the stream gone? Then it is over.
+2. Is the mirror's head of another claim? A later claim is judged: if nothing was lost, the follower
+   goes on, else it starts again and sends a `reset`. An earlier claim is ignored: the pump in this
+   process has not noticed yet that another process writes.
 3. Does the mirror know events above `_seq`? They come from the mirror, or else from the store.
-4. Has the stream ended, or do all followers have to go? It is over.
-5. Else it waits for the room's event, and says when a keep-alive is due, or when it may rest.
+4. Has the stream ended, or must all followers leave? Then it is over.
+5. Otherwise it waits for the room's event, and reports when a keep-alive is due or it may rest.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ from .waiting import WaitingRoom
 
 V = TypeVar("V", bytes, list[StoredEvent])
 
-# Before another look at a store that is behind what its producer knows.
+# Seconds to wait before reading again from a store that is behind what its producer knows.
 RETRY_PAUSE = 0.2
 
 
 class Follower(ABC, Generic[V]):
-    """Where somebody stands in a stream, and what comes next. `leave()` on every way out."""
+    """A reader's place in a stream, and what comes next. Call `leave()` on every way out."""
 
     __slots__ = (
         "_head",
@@ -76,30 +76,31 @@ class Follower(ABC, Generic[V]):
         keep_alive: float | None = None,
     ) -> None:
         self.pause: Literal["ended", "ping", "idle"] = "idle"
-        """Why `take` returned nothing: a keep-alive is due, or it may rest until the room rings."""
+        """Why `take` returned nothing: the end, a due keep-alive, or it may rest until a ring."""
         self.last: StoredEvent | None = None
-        """How the stream ended; None when one may come back to it."""
+        """How the stream ended; None while a client may come back to it."""
         self.mirrors = mirrors
         self.name = name
         self._take_place(mirrors.attach(name, head), keep_alive)
         self._seq = cursor.seq
         self._seen: Head | None = (
-            None  # nothing has come after `_seq` while the mirror has this one
+            None  # nothing has come after `_seq` as long as the mirror has this head
         )
-        self._head = head  # as of the claim under which the last seen event was written
+        self._head = head  # of the claim under which the last seen event was written
         self._lost = not is_valid(cursor, head)
         self._patience = Patience()
 
     async def take(self) -> V:
-        """Return what comes next, after waiting for it; when that is nothing, `pause` says why.
+        """Wait for what comes next and return it. If it returns nothing, `pause` says why.
 
         Cancelling a call loses nothing.
         """
         while True:
-            event = self.room.event  # before looking: what comes meanwhile sets it
+            event = self.room.event  # before the check: what comes meanwhile sets it
             mirror = self._mirror
             unchanged = mirror.head is self._seen and mirror.seq == self._seq and not mirror.gone
-            # Most looks come right behind a delivery: to see that is cheaper than to look again.
+            # Most calls come right after a delivery, with nothing new yet. Detecting that is
+            # cheaper than calling `_ready` again.
             if not (unchanged and not self.mirrors.stopping) and (found := self._ready()):
                 return found
             if self.ended:
@@ -117,12 +118,12 @@ class Follower(ABC, Generic[V]):
                 await event.wait()
 
     def rested(self) -> None:
-        """Say that the keep-alives of a rest were sent."""
+        """Note that the keep-alives of a rest were sent."""
         self._pings = self.room.pings
 
     @property
     def waits(self) -> bool:
-        """Tell whether `take` would have to wait."""
+        """Return whether `take` would have to wait."""
         mirror, head = self._mirror, self._mirror.head
         return (
             head is not None
@@ -134,16 +135,16 @@ class Follower(ABC, Generic[V]):
 
     @property
     def ended(self) -> bool:
-        """Tell whether nothing comes any more."""
+        """Return whether nothing more will come."""
         return self.pause == "ended"
 
     @property
     def gone(self) -> bool:
-        """Tell whether the stream was deleted, or has expired."""
+        """Return whether the stream was deleted or has expired."""
         return self._mirror.gone
 
     def come_back(self) -> None:
-        """Follow again from the same place, after `leave()`."""
+        """Follow again from the same place after `leave()`."""
         if self._left:
             self._take_place(self.mirrors.attach_again(self.name, self._head), None)
 
@@ -155,7 +156,7 @@ class Follower(ABC, Generic[V]):
         self._pings = self.room.pings
 
     def leave(self) -> None:
-        """Follow no more."""
+        """Stop following."""
         if not self._left:
             self._left = True
             self.room.places -= 1
@@ -179,21 +180,21 @@ class Follower(ABC, Generic[V]):
                 self._seen = head
                 return value
         elif head.state != "open" and self._seq >= head.tail:
-            self.pause = "ended"  # it had the last event already
-        if self.mirrors.stopping:  # what is there is delivered before
+            self.pause = "ended"  # it already had the last event
+        if self.mirrors.stopping:  # events that are ready are delivered first
             self.pause = "ended"
         return None
 
     def _knows(self, head: Head) -> bool:
-        """Tell whether a head is of the claim that was last judged."""
+        """Return whether a head is of the claim that was judged last."""
         return head.epoch == self._head.epoch and head.life == self._head.life
 
     def _is_old(self, head: Head) -> bool:
-        """Tell whether a head is of a claim before that: its pump has not noticed yet."""
+        """Return whether a head is of an earlier claim, because its pump has not noticed yet."""
         return head.life == self._head.life and head.epoch < self._head.epoch
 
     def _judge(self, head: Head) -> V | None:
-        """Compare with a new head: go on where nothing was lost, else start again and say so."""
+        """Compare with a new head: go on if nothing was lost, else start again with a reset."""
         seq, old, self._head = self._seq, self._head, head
         place = Cursor(token_at(old, seq), seq) if seq else START
         if not self._lost and old.life == head.life and is_valid(place, head):
@@ -203,7 +204,7 @@ class Follower(ABC, Generic[V]):
         return self._notice("reset", {"first": head.first})
 
     async def _page(self) -> V | None:
-        """Read what is not here any more."""
+        """Read events that the mirror no longer has."""
         mirror, known = self._mirror, self._mirror.head
         try:
             page = await self.mirrors.store.read(mirror.name, self._seq, self.mirrors.page)
@@ -212,18 +213,18 @@ class Follower(ABC, Generic[V]):
             return None
         self._patience.over()
         if page is None:
-            if mirror.head is known:  # or it was started anew meanwhile
+            if mirror.head is known:  # else it was started again meanwhile
                 mirror.lose()
             return None
         head, lines = page
         if not self._knows(head):
-            self.mirrors.saw(mirror, head)  # what it means is judged when the mirror knows it
+            self.mirrors.saw(mirror, head)  # it is judged once the mirror knows it
         elif head.first > self._seq + 1:
             missed, self._seq = head.first - 1 - self._seq, head.first - 1
             return self._notice("gap", {"first": head.first, "missed": missed})
         elif lines:
             return self._paged(head, lines)
-        # Else the store forgot what is ahead of us; its producer writes it again.
+        # Else the store forgot the events ahead of us; the producer writes them again.
         await sleep(RETRY_PAUSE)
         return None
 
@@ -241,7 +242,7 @@ class Follower(ABC, Generic[V]):
         self.last, self.pause = last, "ended"
 
     def _from_tail(self) -> tuple[V, int] | None:
-        """Return what the mirror has, and up to which number; None when it is not there."""
+        """Return what the mirror has, and the number of its last event; None if it is not there."""
         lines = self._mirror.lines(self._seq)
         if lines is None or self._mirror.head is None:
             return None
@@ -249,7 +250,7 @@ class Follower(ABC, Generic[V]):
 
     @abstractmethod
     def _made(self, lines: Sequence[bytes], head: Head, after: int) -> V:
-        """Return lines of a page."""
+        """Convert the lines of a page."""
 
     @abstractmethod
     def _notice(self, type: str, facts: dict[str, object]) -> V:
@@ -257,7 +258,7 @@ class Follower(ABC, Generic[V]):
 
 
 class FrameFollower(Follower[bytes]):
-    """Follow as the bytes of a format."""
+    """Follow a stream as the bytes of a format."""
 
     __slots__ = ("_format", "encoder")
 
@@ -274,7 +275,7 @@ class FrameFollower(Follower[bytes]):
         format: Format[Any],
         keep_alive: float | None,
     ) -> None:
-        """Make the encoder; a format without comments has no keep-alive."""
+        """Create the encoder. A format without comments has no keep-alive."""
         self.encoder = format.encoder()
         self._format = format
         super().__init__(
@@ -297,11 +298,11 @@ class FrameFollower(Follower[bytes]):
 
 
 class EventFollower(Follower[list[StoredEvent]]):
-    """Follow as events."""
+    """Follow a stream as events."""
 
     __slots__ = ()
 
-    _nothing = []  # noqa: RUF012 - nobody writes to it
+    _nothing = []  # noqa: RUF012 - nothing writes to it
 
     def _made(self, lines: Sequence[bytes], head: Head, after: int) -> list[StoredEvent]:
         return list(map(stored_event, lines, ids(head, after + 1, len(lines))))

@@ -1,4 +1,4 @@
-"""`Following`: a stream from a cursor on, as often as one likes. Replay and live are one loop."""
+"""`Following`: a stream from a cursor on, iterable many times. Replay and live are one loop."""
 
 from __future__ import annotations
 
@@ -28,12 +28,13 @@ from .mirrors import Mirrors
 class Following(Followed[Event]):
     """Follow a stream from a cursor on: every event once, in order, then its end.
 
-    Iterate it for its events: `end` ends the loop; a stream that failed, was cancelled, or whose
-    producer vanished raises `StreamFailed`, `StreamCancelled`, `StreamOrphaned`, after all events.
-    Events that are no longer kept come as one `gap`; and a `reset` says that the stream is not
-    the one that the cursor was made for, and starts again. Each iteration starts at the cursor.
+    Iterate it to get the events; an `end` ends the loop. After all events, a stream that failed
+    raises `StreamFailed`, one that was cancelled raises `StreamCancelled`, and one whose producer
+    vanished raises `StreamOrphaned`. Events that are no longer kept come as one `gap`. A `reset`
+    means that the cursor was made for another stream, and that the iteration starts over. Each
+    iteration starts at the cursor.
 
-    Give it to a response and the client may leave and come back: its `Last-Event-ID` is read.
+    Pass it to a response and a client can disconnect and reconnect: its `Last-Event-ID` is read.
 
     Example:
         async def show(name: str) -> None:
@@ -45,30 +46,30 @@ class Following(Followed[Event]):
         self.name = name
         """The name of the stream."""
         self.after = after
-        """The cursor it starts from; empty for the beginning."""
+        """The cursor that it starts from; empty for the beginning."""
         self._mirrors = mirrors
 
     def __aiter__(self) -> _Reading:
         return _Reading(self)
 
     async def reader(self) -> EventFollower:
-        """Return what follows as events."""
+        """Return a follower that reads events."""
         cursor = parse_cursor(self.after)
         return EventFollower(self._mirrors, self.name, cursor, await self.head(cursor))
 
     def frames(
         self, cursor: Cursor, head: Head, *, format: Format[Any], keep_alive: float | None
     ) -> FrameFollower:
-        """Return what follows as the bytes of a format, from a place on that was looked at."""
+        """Return a follower that reads the bytes of a format, from a checked place."""
         return FrameFollower(
             self._mirrors, self.name, cursor, head, format=format, keep_alive=keep_alive
         )
 
     async def head(self, cursor: Cursor) -> Head:
-        """Return the head, or raise what became of the stream that the cursor was of."""
+        """Return the head. Raise `UnknownStream` or `ExpiredStream` if there is no stream."""
         mirror = self._mirrors.get(self.name)
         if mirror is not None and mirror.fed and mirror.head and is_valid(cursor, mirror.head):
-            return mirror.head  # else who writes here may not write any more, and not know it
+            return mirror.head  # else the writer here may have lost the stream unnoticed
         page = await self._mirrors.store.read(self.name, 0, 0)
         if page is None:
             # A client with a cursor has seen the stream.
@@ -77,7 +78,7 @@ class Following(Followed[Event]):
 
 
 class _Reading(Batched[Event]):
-    """One iteration of a stream; it holds a number, and is let go when nobody holds it."""
+    """One iteration of a stream. It holds a number, and stops when it is garbage-collected."""
 
     def __init__(self, following: Following) -> None:
         super().__init__()
@@ -94,7 +95,7 @@ class _Reading(Batched[Event]):
                     return events
             self._raise(follower)
         except BaseException:
-            # Now, and not when somebody collects this: an error's traceback may hold it for long.
+            # Leave now, not when this is collected: an error's traceback may keep it for long.
             follower.leave()
             raise
         follower.leave()
@@ -106,13 +107,13 @@ class _Reading(Batched[Event]):
             self._follower.leave()
 
     def __del__(self) -> None:
-        # `break` out of `async for` closes nothing, and is what everybody writes.
+        # `break` out of `async for` closes nothing, and it is what most code does.
         if self._follower is None:
             return
         if get_ident() == self._thread:
-            with suppress(RuntimeError):  # the event loop has ended before
+            with suppress(RuntimeError):  # the event loop has already ended
                 self._follower.leave()
-        else:  # it may be collected anywhere
+        else:  # it may be collected in any thread
             call_soon(self._token, self._follower.leave)
 
     async def _opened(self) -> EventFollower:
@@ -122,7 +123,7 @@ class _Reading(Batched[Event]):
         return self._follower
 
     def _raise(self, follower: EventFollower) -> None:
-        """Raise what the stream ended with, unless that is its end."""
+        """Raise the error that the stream ended with, if any."""
         if follower.last is None:
             if follower.mirrors.stopping:
                 raise ServerStopping

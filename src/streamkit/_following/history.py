@@ -1,6 +1,6 @@
-"""What `Streams` tells of a stream as plain dicts, ready for JSON: its status, its history."""
+"""The status and the history of a stream, as plain dicts that are ready for JSON."""
 
-# Annotations are evaluated here: frameworks read those of public classes, to make schemas of them.
+# Annotations are evaluated here, because frameworks read those of public classes to build schemas.
 
 __all__ = ("History", "HistoryEvent", "Status", "history", "status", "statuses")
 
@@ -16,19 +16,19 @@ from .mirrors import PAGE
 
 
 class Status(TypedDict):
-    """What is known of a stream; times are seconds since 1970, on the clock of the store."""
+    """The status of a stream. Times are seconds since 1970, on the store's clock."""
 
     name: str
     state: State
     active: bool
-    """Whether it is being written."""
+    """Whether the stream is still being written."""
     first: int
     tail: int
     started: float
     ended: float | None
     expires: float | None
     error: dict[str, str] | None
-    """The code and the sentence of a failed one."""
+    """The `code` and the `message` of the error, if the stream failed."""
 
 
 class HistoryEvent(TypedDict):
@@ -45,7 +45,7 @@ class History(TypedDict):
 
     events: list[HistoryEvent]
     next: str
-    """The cursor behind the last event."""
+    """The cursor after the last event."""
     state: State
 
 
@@ -60,7 +60,7 @@ async def status(store: Store, name: str) -> Status:
 async def statuses(
     store: Store, prefix: str, state: str, after: str, limit: int, *, page: int = PAGE
 ) -> list[Status]:
-    """Return the status of up to `limit` streams in that state, or in any."""
+    """Return the status of up to `limit` streams in a state, or in any state if it is empty."""
     if state and state not in STEPS:
         raise ValueError(f"a state is one of {', '.join(STEPS)}, not {state!r}")
     found: list[Status] = []
@@ -77,7 +77,7 @@ async def statuses(
 
 
 async def history(store: Store, name: str, after: str, limit: int) -> History:
-    """Return events after a cursor, or raise `UnknownStream` or `ExpiredStream`."""
+    """Return the events after a cursor, or raise `UnknownStream` or `ExpiredStream`."""
     if limit < 1:
         raise ValueError(f"a limit is 1 or more, not {limit}")
     cursor = parse_cursor(after)
@@ -124,7 +124,7 @@ async def _status(store: Store, name: str, head: Head) -> Status:
     error = None
     if head.state == "error":
         page = await store.read(name, head.tail - 1, 1)
-        # Unless its name was started again meanwhile.
+        # The name may have been started again meanwhile.
         if page is not None and page.head.life == head.life and page.events:
             facts = from_json(split_line(page.events[-1]).data)
             error = {"code": facts["code"], "message": facts["message"]}

@@ -1,6 +1,6 @@
-"""The newest events of one stream in this process, encoded once per format; and who waits for more.
+"""The newest events of one stream in this process, encoded once per format, and its followers.
 
-A pump feeds it, or a task that reads the store. Followers only look: they hold a number, nothing
+A pump feeds it, or a task that reads the store. Followers only read: they hold a number, nothing
 waits for them, and nothing is kept because of them. Rule: no I/O here.
 """
 
@@ -21,17 +21,17 @@ from .._store.contract import Head
 from .._store.cursor import format_cursor, ids
 from .waiting import PLACES, WaitingRoom
 
-# What goes out in one write to a follower who is behind.
+# How many bytes go out in one write to a follower that is behind.
 MAX_WRITE = 1 << 17
 
 
 class Block:
-    """Events that were written in one go, and what formats made of them."""
+    """Events that were written in one append, and their bytes in each format."""
 
     __slots__ = ("_encoded", "after", "head", "last", "lines", "size")
 
     def __init__(self, head: Head, after: int, lines: Sequence[bytes]) -> None:
-        """`after` is the number before the first of the lines."""
+        """`after` is the number just before the first line."""
         self.head = head
         self.after = after
         self.last = after + len(lines)
@@ -40,7 +40,7 @@ class Block:
         self._encoded: dict[Callable[[], Encoder[Any]], bytes] = {}
 
     def encoded(self, format: Format[Any]) -> bytes:
-        """Return all of it in a format, made once."""
+        """Return the whole block in a format, encoded once."""
         found = self._encoded.get(format.encoder)
         if found is None:
             found = self.encoded_after(self.after, format)
@@ -48,25 +48,25 @@ class Block:
         return found
 
     def encoded_after(self, seq: int, format: Format[Any]) -> bytes:
-        """Return what comes after a number inside of it."""
+        """Return the events after a number inside the block."""
         kept = format.encoder().kept
         lines = self.lines[seq - self.after :]
         return b"".join(map(kept, lines, ids(self.head, seq + 1, len(lines))))
 
 
 class Mirror:
-    """What this process knows of the end of a stream."""
+    """What this process knows of the newest part of a stream."""
 
-    # Of the newest events, so many bytes are held here; whoever is further behind reads the store.
-    # The pump writes them once more when the store forgets its tail.
+    # How many bytes of the newest events are held here. Followers further behind read the store.
+    # The pump writes these events again if the store forgets its tail.
     max_bytes = 1 << 19
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.head: Head | None = None
-        """As it was last seen."""
+        """The head as it was last seen."""
         self.gone = False
-        """Whether the stream was deleted, or has expired."""
+        """Whether the stream was deleted or has expired."""
         self.seq = 0
         """The number of the last event that was seen here."""
         self.last: StoredEvent | None = None
@@ -75,21 +75,21 @@ class Mirror:
         """Whether a pump of this process feeds it."""
         self.followers = 0
         self.visits = 0
-        """How many have come to follow."""
+        """How many followers have come so far."""
         self.bell = Event()
-        """Set when the store may have more; for the task that reads it."""
+        """Set when the store may have more, for the task that reads it."""
         self.reading: CancelScope | None = None
-        """That of this task, while there is one."""
+        """The scope of that task, while there is one."""
         self._blocks: deque[Block] = deque()
         self._bytes = 0
         self._joined: dict[Callable[[], Encoder[Any]], tuple[int, int, bytes]] = {}
         self._rooms: dict[float | None, list[WaitingRoom]] = {}
 
     def feed(self, head: Head, after: int, lines: Sequence[bytes]) -> None:
-        """Take events that follow number `after`, and the head that was seen with them."""
+        """Add events that come after number `after`, and the head that was seen with them."""
         known = self.head
         if known is None or (known.life, known.epoch) != (head.life, head.epoch):
-            self._restart(after)  # or the store had forgotten events, and somebody wrote others
+            self._restart(after)  # the store may have forgotten events, and others were written
         if after < self.seq:
             lines = lines[self.seq - after :]
         elif after > self.seq:
@@ -119,13 +119,13 @@ class Mirror:
         self.ring()
 
     def ring(self) -> None:
-        """Wake all who wait for more."""
+        """Wake all followers that wait for more."""
         for rooms in self._rooms.values():
             for room in rooms:
                 room.ring()
 
     def encoded(self, seq: int, format: Format[Any]) -> tuple[bytes, int] | None:
-        """Return what comes after a number, up to which; None when it is no longer here."""
+        """Return the bytes after a number, and their last number; None if no longer here."""
         blocks = self._blocks
         if not blocks:
             return None
@@ -137,7 +137,7 @@ class Mirror:
         return self._join(seq, format)
 
     def lines(self, seq: int) -> list[bytes] | None:
-        """Return the lines that come after a number; None when they are no longer here."""
+        """Return the lines after a number; None if they are no longer here."""
         if not self._blocks or seq < self._blocks[0].after:
             return None
         found: list[bytes] = []
@@ -147,7 +147,7 @@ class Mirror:
         return found
 
     def room(self, keep_alive: float | None) -> WaitingRoom:
-        """Return a place to wait in, for those who want a keep-alive as often as this."""
+        """Return a room to wait in, for followers that want this keep-alive."""
         rooms = self._rooms.setdefault(keep_alive, [])
         for room in reversed(rooms):
             if room.places < PLACES:
@@ -156,7 +156,7 @@ class Mirror:
         return room
 
     def rooms(self) -> Iterator[WaitingRoom]:
-        """Return all places where somebody waits; forget those where nobody does."""
+        """Yield all rooms in which a follower waits, and forget the empty ones."""
         for keep_alive, rooms in list(self._rooms.items()):
             if left := [room for room in rooms if room.places]:
                 self._rooms[keep_alive] = left
@@ -173,7 +173,7 @@ class Mirror:
         self.gone = False
 
     def _join(self, seq: int, format: Format[Any]) -> tuple[bytes, int]:
-        # Followers that fell behind together ask for the same.
+        # Followers that fell behind together ask for the same bytes.
         newest = self._blocks[-1].last
         known = self._joined.get(format.encoder)
         if known is not None and known[:2] == (seq, newest):
@@ -193,7 +193,7 @@ class Mirror:
         return joined, last
 
     def _index(self, seq: int) -> int:
-        """Return which block holds what comes after a number; most are near the end."""
+        """Return the index of the block after a number; most lookups are near the end."""
         index = len(self._blocks) - 1
         while self._blocks[index].after > seq:
             index -= 1

@@ -1,8 +1,8 @@
-"""All mirrors of this process, and whoever feeds them.
+"""All mirrors of this process, and the tasks that feed them.
 
-One task reads each stream that is watched here and not pumped here, so the load on a store is the
-number of streams watched, not of people watching. Bells are hints: each task also looks by itself,
-the longer nothing happens, the more rarely.
+One task reads each stream that is watched but not written here, so the load on a store depends on
+the number of streams watched, not on the number of followers. Bells are only hints: each task also
+polls by itself, less often the longer nothing happens.
 """
 
 from __future__ import annotations
@@ -26,28 +26,28 @@ from .waiting import OpenResponse, WaitingRoom
 
 logger = logging.getLogger("streamkit")
 
-# Events in one read of a store: about 100 KB of events of 200 bytes.
+# Events in one read of a store: about 100 KB with events of 200 bytes.
 PAGE = 500
 
-# How long a task that reads a stream trusts in bells, in seconds: at first, and after long silence.
+# How long a task that reads a stream relies on bells, in seconds: at first, and after long silence.
 MIN_SAFETY = 1.0
 MAX_SAFETY = 15.0
 
-# For a last write to all clients when the application stops.
+# Seconds for a last write to all clients when the application stops.
 FAREWELL = 1.0
 
 
 class Mirrors:
-    """The mirrors of one `Streams`; it runs its tasks in a group of somebody else."""
+    """The mirrors of one `Streams`. Their tasks run in a group that the caller owns."""
 
     page = PAGE
     """How many events one read of the store asks for."""
 
     def __init__(self, store: Store, listening: Listening, clock: Clock) -> None:
-        """`store` is where they are read from."""
+        """`store` is where the streams are read from."""
         self.store = store
         self.stopping = False
-        """Whether followers are to go, and come back elsewhere."""
+        """Whether followers must leave, and reconnect elsewhere."""
         self._listening = listening
         self._tasks: TaskGroup | None = None
         self._mirrors: dict[str, Mirror] = {}
@@ -56,17 +56,17 @@ class Mirrors:
         clock.tell(self._look)
 
     def run_in(self, tasks: TaskGroup) -> None:
-        """Begin anew; nothing of an earlier run is left, which may be of another event loop."""
+        """Start afresh. Nothing is left over from an earlier run, maybe in another event loop."""
         self._tasks, self._mirrors = tasks, {}
 
     async def stop(self) -> None:
-        """Have all followers go, and give up those clients that do not take it."""
+        """Make all followers leave, and give up clients that do not take their last write."""
         self.stopping = True
-        self._tasks = None  # nothing is read any more
+        self._tasks = None  # stop reading
         for mirror in self._mirrors.values():
             mirror.ring()
         with move_on_after(FAREWELL):
-            while list(self._responses()):  # noqa: ASYNC110 - at the end of an application
+            while list(self._responses()):  # noqa: ASYNC110 - only at the end of an application
                 await sleep(0.01)
         for response in list(self._responses()):
             response.give_up()
@@ -81,32 +81,32 @@ class Mirrors:
 
     @property
     def followers(self) -> int:
-        """How many follow, in this process."""
+        """How many followers there are in this process."""
         return sum(mirror.followers for mirror in self._mirrors.values())
 
     @property
     def watched(self) -> int:
-        """How many streams are read from the store because somebody follows."""
+        """How many streams are read from the store because they are followed here."""
         return sum(mirror.reading is not None for mirror in self._mirrors.values())
 
     def get(self, name: str) -> Mirror | None:
-        """Return a mirror if there is one."""
+        """Return the mirror of a stream, if there is one."""
         return self._mirrors.get(name)
 
     def feed_here(self, name: str) -> Mirror:
-        """Return a mirror that a pump will feed."""
+        """Return the mirror of a stream for a pump to feed."""
         mirror = self._mirror_of(name)
         mirror.fed = True
         mirror.stop_reading()
         return mirror
 
     def feed_no_more(self, mirror: Mirror) -> None:
-        """Say that the pump will feed it no more."""
+        """Note that the pump no longer feeds the mirror."""
         mirror.fed = False
         self._forget_or_read(mirror)
 
     def attach(self, name: str, head: Head) -> Mirror:
-        """Follow a stream whose head was just read; `detach` must come after it."""
+        """Follow a stream whose head was just read. Call `detach` afterwards."""
         self.saw(self._mirror_of(name), head)
         return self._join(name)
 
@@ -118,18 +118,18 @@ class Mirrors:
         return self._join(name)
 
     def saw(self, mirror: Mirror, head: Head) -> None:
-        """Note a head that was just read, if it is of a later claim than was known."""
+        """Note a head that was just read, if it is of a later claim than the known one."""
         if mirror.head is not None and not mirror.gone and not _is_later(head, mirror.head):
             return
         if mirror.fed:
-            self._listening.ring(mirror.name)  # its pump has to learn of it
+            self._listening.ring(mirror.name)  # tell its pump
         else:
             mirror.feed(head, head.tail, [])
             if mirror.followers:
                 self._forget_or_read(mirror)
 
     def detach(self, mirror: Mirror) -> None:
-        """Follow it no more."""
+        """Stop following a stream."""
         mirror.followers -= 1
         self._forget_or_read(mirror)
 
@@ -164,7 +164,7 @@ class Mirrors:
     async def _read_guarded(self, mirror: Mirror, scope: CancelScope) -> None:
         try:
             await self._read(mirror, scope)
-        except Exception:  # such as a line that nobody can read; it must not end other streams
+        except Exception:  # such as a line that cannot be parsed; it must not end other streams
             logger.exception("the stream %s cannot be read", mirror.name)
             mirror.lose()
         finally:
@@ -172,11 +172,11 @@ class Mirrors:
                 mirror.reading = None
 
     async def _read(self, mirror: Mirror, scope: CancelScope) -> None:
-        """Feed a mirror from the store until the stream has ended, or nobody follows."""
+        """Feed a mirror from the store until the stream ends or has no followers."""
         safety, patience = MIN_SAFETY, Patience()
         with scope:
             while True:
-                mirror.bell = Event()  # before the read: what comes meanwhile sets it
+                mirror.bell = Event()  # before the read: a change meanwhile sets it
                 found = await self._found(mirror, patience)
                 if found == "the end":
                     break
@@ -189,16 +189,16 @@ class Mirrors:
     async def _found(
         self, mirror: Mirror, patience: Patience
     ) -> Literal["events", "nothing", "the end", "a bell"]:
-        """Feed a mirror with one page of the store, and tell what was in it."""
+        """Feed a mirror with one page from the store, and return what was in it."""
         known, after = mirror.head, mirror.seq
         try:
             page = await self.store.read(mirror.name, after, self.page)
         except StoreAway as error:
             await sleep(patience.pause(error))
-            return "events"  # there may be some
+            return "events"  # there may be some, so read again
         patience.over()
         if mirror.head is not known or mirror.seq != after:
-            return "events"  # a follower has seen another head meanwhile, and moved the mirror
+            return "events"  # meanwhile a follower saw another head, and moved the mirror
         if page is None:
             mirror.lose()
             return "the end"
@@ -222,7 +222,7 @@ class Mirrors:
 
 
 def _is_later(head: Head, known: Head) -> bool:
-    """Tell whether a head is of a later claim; two reads may overtake each other."""
+    """Return whether a head is of a later claim. Two reads may overtake each other."""
     if head.life == known.life:
         return head.epoch > known.epoch
     return head.started >= known.started

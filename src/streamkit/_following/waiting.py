@@ -1,6 +1,6 @@
-"""`WaitingRoom`: where a few followers wait for more of a stream, and the clock's look at them.
+"""`WaitingRoom`: where a few followers wait for more of a stream, and where the clock finds them.
 
-A response waits in one of two ways. Two tasks cost 25 KiB for each idle client, one costs 19.
+A response waits in one of two ways. Two tasks cost 25 KiB for each idle client, one costs 19 KiB.
 
 ```
    something comes now and then                       nothing came for a whole tick
@@ -16,8 +16,8 @@ A response waits in one of two ways. Two tasks cost 25 KiB for each idle client,
    take says "ping"                                    one after the other: `ping()`
 ```
 
-Each response notes in `since` that it waits for its client to take a write. The clock reads that at
-each tick, and gives up a client that took nothing for `send_timeout`. Rule: no I/O here.
+Each response sets `since` while it waits for its client to take a write. The clock reads it at each
+tick, and gives up a client that took nothing for `send_timeout`. Rule: no I/O here.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from typing import Any, Protocol
 
 from anyio import CancelScope, Event
 
-# Followers that wait for the same event. They get their keep-alive at the same time, so the number
-# bounds how long the loop is busy with that.
+# How many followers wait for the same event. They get their keep-alive at the same time, so this
+# bounds how long the event loop is busy with that.
 PLACES = 64
 
-# For `OpenResponse.since`: the clock has not looked yet. Only the clock knows the time.
+# A value of `OpenResponse.since`: the clock has not ticked since. Only the clock knows the time.
 JUST_NOW = -1.0
 
 
@@ -44,14 +44,14 @@ class OpenResponse(Protocol):
     """A response that is being written to a client."""
 
     since: float | None
-    """Since when it waits for the client: `JUST_NOW` until the clock looks; or None."""
+    """Since when it waits for the client: `JUST_NOW` until the next tick; None if it does not."""
     send_timeout: float
 
     def give_up(self) -> None:
-        """Leave a client that takes nothing."""
+        """Give up a client that takes nothing."""
 
     def wake(self) -> None:
-        """Come back from a rest: there is something to write."""
+        """End a rest: there is something to write."""
 
     async def ping(self, pinger: CancelScope) -> None:
         """Send a keep-alive; cancel `pinger` to give it up."""
@@ -78,22 +78,22 @@ class WaitingRoom:
     )
 
     def __init__(self, keep_alive: float | None) -> None:
-        """Take the longest silence that they want, in seconds."""
+        """`keep_alive` is the longest silence that the followers want, in seconds."""
         self.event = Event()
-        """Set when something comes; then there is a new one."""
+        """Set when something comes, and then replaced by a new one."""
         self.places = 0
         """How many followers are here."""
         self.pings = 0
-        """How many keep-alives were due."""
+        """How many keep-alives were due so far."""
         self.responses: set[OpenResponse] = set()
-        """Those that write to a client."""
+        """The followers that write to a client."""
         self.resting: set[OpenResponse] = set()
-        """Those of them that wait for a `wake` instead of the event."""
+        """The responses that wait for a `wake` instead of the event."""
         self.period = inf if keep_alive is None else keep_alive
         self._rung = False
         self._idle = False
         self._looked: float | None = None
-        # The first keep-alive early, and at random: thousands may come at the same time.
+        # The first keep-alive comes early, at a random time: thousands may connect at once.
         self._start = 0.0 if keep_alive is None else keep_alive * random() / 2  # noqa: S311
         self._quiet_since = 0.0
         self._to_ping: deque[OpenResponse] = deque()
@@ -101,11 +101,11 @@ class WaitingRoom:
 
     @property
     def idle(self) -> bool:
-        """Tell whether nothing has come for a while, so that one may rest."""
+        """Return whether nothing has come for a while, so that a response may rest."""
         return self._idle
 
     def ring(self) -> None:
-        """Wake all who wait."""
+        """Wake all followers that wait."""
         self._rung, self._idle = True, False
         self._wake()
         if self.resting:
@@ -116,13 +116,13 @@ class WaitingRoom:
     def tick(
         self, now: float, start: Callable[[Callable[[], Coroutine[Any, Any, None]]], object]
     ) -> None:
-        """Give up clients that are stuck; when nothing comes, let the others rest, and ping them.
+        """Give up stuck clients. When nothing comes, let the others rest, and ping them.
 
-        Call it a few times in each period. `start` runs a task.
+        Call this a few times per period. `start` starts a task.
         """
         self._give_up_the_stuck(now)
         if self._to_ping and self._pinged == self._pinged_before:
-            start(self._ping)  # the task at it waits for a client that does not take its own
+            start(self._ping)  # the current task is held up by a client that takes nothing
         self._pinged_before = self._pinged
         step = 0.0 if self._looked is None else now - self._looked
         self._looked = now
@@ -133,7 +133,7 @@ class WaitingRoom:
             self._quiet_since = now
             self.pings += 1
             self._to_ping = deque(self.resting)
-            self._pinged += 1  # so that the next look sees a difference
+            self._pinged += 1  # so that the next tick sees a difference
             start(self._ping)
             self._wake()
         elif not self._idle:
@@ -148,10 +148,10 @@ class WaitingRoom:
                 response.give_up()
 
     async def _ping(self) -> None:
-        """Send a keep-alive to those who rest, one after the other: a task for each costs more.
+        """Send a keep-alive to resting responses, one after another: a task for each costs more.
 
-        All who are at it take from the same list. So when a client does not take its own, the
-        clock starts another one, and the others wait for a second at most.
+        All tasks that do this take from the same list. If a client does not take its keep-alive,
+        the clock starts another task, so the other clients wait for a second at most.
         """
         with CancelScope() as scope:
             while self._to_ping:

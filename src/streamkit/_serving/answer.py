@@ -1,6 +1,6 @@
-"""`answer`: what a request for a stream is answered with, the same for every framework.
+"""`answer`: respond to a request for a stream, the same way for every framework.
 
-An adapter supplies a `Client`, what was `Asked`, and an answer without a body.
+An adapter supplies a `Client`, what was `Asked`, and a response without a body.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ T = TypeVar("T")
 async def answer(
     client: Client, source: Source[T], format: Format[T], timing: Timing, asked: Asked
 ) -> int | None:
-    """Write the response; return the status of the empty one that is to be sent in its place.
+    """Write the response, or return the status of an empty response to send instead.
 
-    None when it was written, as far as the client was there. On every way out the source is
-    closed.
+    Returns None if the response was written, as far as the client stayed connected. On every way
+    out the source is closed.
     """
     if isinstance(source, Followed):
         return await _answer_following(client, cast("Following", source), format, timing, asked)
@@ -45,7 +45,7 @@ async def answer(
 async def _answer_following(
     client: Client, following: Following, format: Format[T], timing: Timing, asked: Asked
 ) -> int | None:
-    # A response within one request needs neither of the two.
+    # A response within one request needs neither of these.
     from .place import place_of  # noqa: PLC0415
     from .write_following import write_following  # noqa: PLC0415
 
@@ -58,5 +58,5 @@ async def _answer_following(
 
 
 def _unless_started(client: Client) -> int | None:
-    """Return a status for a client that left: nobody reads it, but middleware wants to see one."""
+    """Return a status for a client that left: nobody reads it, but middleware expects one."""
     return None if client.started else GONE_STATUS

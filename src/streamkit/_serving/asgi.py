@@ -1,4 +1,4 @@
-"""One ASGI exchange: all that it needs is `receive` and `send`."""
+"""One ASGI exchange. It needs only `receive` and `send`."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
 
 
 async def answer_empty(send: Send, status: int, headers: Headers) -> None:
-    """Answer with a status and headers alone."""
+    """Answer with a status and headers, without a body."""
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": b""})
 
 
 class ASGIClient:
-    """A client behind an ASGI server, and behind whatever middleware is between the two."""
+    """A client behind an ASGI server and any middleware in between."""
 
     __slots__ = ("_headers", "_receive", "_send", "_status", "started")
 
@@ -53,14 +53,14 @@ class ASGIClient:
             pass
 
     def abort(self) -> None:
-        """Leave the connection to the server: ASGI gives nobody else a hold on it."""
+        """Do nothing: in ASGI only the server has access to the connection."""
 
 
 class _Cut:
-    """A body that raises the source's error in whoever wants to write it.
+    """A body that raises the source's error in the code that tries to write it.
 
-    `BaseHTTPMiddleware` ends a response well when the application below it fails after the start,
-    and only then raises. So the failure has to travel the way of the body, up to the server.
+    If the application below `BaseHTTPMiddleware` fails after the start, the middleware ends the
+    response properly, and only then raises. So the failure has to reach the server as a body.
     """
 
     def __init__(self, error: Exception) -> None:

@@ -1,4 +1,4 @@
-"""One HTTP exchange, as an adapter binds it to its framework, and what holds for all of them."""
+"""The HTTP exchange that each adapter binds to its framework, and what all of them share."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from anyio import BrokenResourceError, ClosedResourceError, move_on_after, sleep
 
 logger = logging.getLogger("streamkit")
 
-# What a server, or a middleware in between, raises when nobody is there to write to.
+# What a server, or a middleware in between, raises when the client has gone.
 GONE = (OSError, BrokenResourceError, ClosedResourceError)
 
 
@@ -21,10 +21,10 @@ class Asked(NamedTuple):
     """What a request asks for, as far as a stream is concerned."""
 
     head: bool
-    """Whether it is a HEAD, which wants no body."""
+    """Whether it is a HEAD request, which gets no body."""
     last_event_id: str | None
     after: str | None
-    """A cursor in the URL."""
+    """The cursor in the URL."""
     status: int
     """The status that the response will have."""
 
@@ -34,39 +34,39 @@ class Client(Protocol):
 
     @property
     def started(self) -> bool:
-        """Whether the status may have been sent, so that another one is out of the question."""
+        """Whether the status may have been sent, so that it is too late for another one."""
         ...
 
     async def start(self) -> None:
         """Send the status and the headers."""
 
     async def write(self, data: bytes) -> None:
-        """Send a part of the body, and wait while the client does not read."""
+        """Send a part of the body. Wait while the client does not read."""
 
     async def finish(self) -> None:
-        """Say that the body is complete."""
+        """Mark the body as complete."""
 
     async def cut(self, error: Exception) -> None:
-        """End the connection in a way that nobody takes the body for complete."""
+        """End the connection so that no client takes the body for complete."""
 
     async def gone(self) -> None:
-        """Return when the client has left; it is cancelled otherwise."""
+        """Return when the client has left. Otherwise this call gets cancelled."""
 
     def abort(self) -> None:
-        """Free the connection of a client that takes nothing, where the server lets us."""
+        """Free the connection of a client that takes nothing, if the server allows it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """How long a response waits, in seconds: for its first batch, when idle, for the client."""
+    """How long a response waits, in seconds: for its first batch, when idle, and for the client."""
 
     first_wait: float = 2.0
     keep_alive: float | None = 15.0
     send_timeout: float = 30.0
 
     def __post_init__(self) -> None:
-        """Refuse what would spin or never send."""
-        # Written so that NaN, which compares with nothing, is refused too.
+        """Refuse values that would spin or never send."""
+        # Written with `not` to refuse NaN too, for which every comparison is false.
         if not self.first_wait >= 0:
             raise ValueError(f"first_wait is a time of 0 s or more, not {self.first_wait}")
         if self.keep_alive is not None and not self.keep_alive > 0:
@@ -76,15 +76,15 @@ class Timing:
 
 
 class Left(Exception):
-    """The client went before the end."""
+    """The client left before the end."""
 
 
 class Stuck(Left):
-    """The client took nothing for too long and was given up."""
+    """The client took nothing for too long, and was given up."""
 
 
 async def wait_until_gone(client: Client) -> None:
-    """Return when the client has left. One whose leaving cannot be seen is noticed by a write."""
+    """Return when the client has left. If that cannot be detected, a later write will notice it."""
     try:
         await client.gone()
     except Exception as error:  # noqa: BLE001 - the stream goes on
@@ -95,7 +95,7 @@ async def wait_until_gone(client: Client) -> None:
 async def end(
     client: Client, send_timeout: float, *, complete: bool, stuck: bool, failure: Exception | None
 ) -> None:
-    """End a response: finish it, give its client up, or cut it; and raise what it ended with."""
+    """End a response: finish it, give up its client or cut it. Raise what it ended with, if any."""
     if complete:
         with move_on_after(send_timeout), suppress(*GONE):
             await client.finish()

@@ -1,4 +1,4 @@
-"""What every adapter decides the same way. Rule: no I/O here, no framework."""
+"""Headers and statuses that every adapter decides the same way. Rule: no I/O and no framework."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from ..errors._base import public_words
 
 logger = logging.getLogger("streamkit")
 
-# For a client that left before the first byte. It never arrives; middleware wants to see a start.
+# For a client that left before the first byte. It never arrives, but middleware expects a start.
 GONE_STATUS = 499
 
 
 def stream_headers(format: Format[Any], own: Mapping[str, str] | None) -> list[tuple[str, str]]:
-    """Return the headers of a streamed response; the user's own win, all of them."""
+    """Return the headers of a streamed response. All of the user's own headers take precedence."""
     if not isinstance(format, Format):
         raise TypeError(f"{format!r} is not a format; pass as_sse, as_text, or one of your own")
     ours = {
         "content-type": format.media_type,
-        # Proxies must neither keep nor compress what has to arrive at once.
+        # Proxies must neither cache nor compress events that have to arrive at once.
         "cache-control": "no-cache, no-transform",
         "x-accel-buffering": "no",
-        # Browsers hold back the start of a text to guess what it is, unless told not to.
+        # Without this, browsers hold back the start of a text to guess its type.
         "x-content-type-options": "nosniff",
     }
     theirs = [(name.lower(), value) for name, value in (own or {}).items()]
@@ -43,14 +43,14 @@ def stream_headers(format: Format[Any], own: Mapping[str, str] | None) -> list[t
 
 
 def seen_the_end(format: Format[Any], last_event_id: str | None) -> bool:
-    """Tell whether a reconnecting client already has all of it; then the answer is 204."""
+    """Return whether a client that reconnects already has everything; then the answer is 204."""
     return last_event_id == END_ID and format.media_type.startswith(EVENT_STREAM)
 
 
 def error_answer(error: StreamkitError) -> tuple[dict[str, str], int]:
-    """Return what a client sees of an error when nothing was sent yet, and its status.
+    """Return the body and the status for an error that is raised before anything was sent.
 
-    What is not the client's mistake is logged, with what the client does not see.
+    Errors that are not the client's mistake are logged, with details that the client does not see.
     """
     code, message = public_words(error)
     if error.status >= 500:

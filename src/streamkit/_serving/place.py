@@ -1,4 +1,4 @@
-"""Where the client of a followed stream was, and whether its format can tell what it missed."""
+"""Where the client of a followed stream was, and whether its format can say what it missed."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ from .client import Asked
 async def place_of(
     following: Following, format: Format[Any], asked: Asked
 ) -> tuple[Cursor, Head] | None:
-    """Return where a client starts, and the head; None when it has seen all of it.
+    """Return where a client starts, and the head; None if it has seen the whole stream.
 
-    What the browser's `EventSource` sends by itself wins over the URL, which it repeats. Text in
-    the URL that is no cursor is refused; in the header, the client is told that it is not valid.
+    The header that the browser's `EventSource` sends takes precedence over the URL, which stays the
+    same on each reconnect. An invalid cursor in the URL is refused. With an invalid cursor in the
+    header, the client gets a `reset`.
     """
     try:
         cursor = parse_cursor(asked.last_event_id or asked.after or following.after)
@@ -40,6 +41,6 @@ async def place_of(
 
 
 def _check_words(format: Format[Any], type: str) -> None:
-    """Refuse a format that cannot say what was missed, while there still is a status."""
+    """Refuse a format that cannot say what was missed, while a status can still be sent."""
     if format.encoder().notice(make_stored(type, {"first": 1, "missed": 1})) is None:
         raise CursorLost

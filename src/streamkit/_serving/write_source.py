@@ -1,4 +1,4 @@
-"""`write_source`: a source to one client, within one request."""
+"""`write_source`: send a source to one client, within one request."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ async def write_source(
 ) -> None:
     """Send the source to the client, and close the source on every way out.
 
-    The first batch is awaited before the headers are sent: a source that fails until then raises
-    here, and nothing was sent. A failure after that is written as the format's error; when the
-    format has none, the connection is cut, and it is raised here. Raises `Left` when the client
-    went, or was given up. When this returns or raises, the source was closed.
+    The first batch is awaited before the headers are sent: if the source fails before that, the
+    error is raised here and nothing was sent. A later failure is written as the format's error. If
+    the format has none, the connection is cut and the failure is raised here. Raises `Left` if the
+    client left or was given up. When this returns or raises, the source is closed.
     """
     try:
         encoder = format.encoder()
@@ -48,7 +48,7 @@ async def write_source(
         try:
             await writing.write_all()
             writing.complete = True
-        except Exception as error:  # noqa: BLE001 - raised below, outside the group that would wrap it
+        except Exception as error:  # noqa: BLE001 - raised below: the task group would wrap it
             failure = error
         finally:
             writing.hand.leave()
@@ -78,10 +78,10 @@ class _Writing:
         self.broken = False
 
     async def watch(self) -> None:
-        """Leave when the client goes, and on every other way out.
+        """Leave when the client leaves, and on every other way out.
 
-        The rule to leave is kept here as well as in the writing task, because a server may shield
-        its `send`: then only this task notices that the send timeout has passed.
+        The writing task calls `leave` too. It is also called here because a server may shield its
+        `send`: then only this task notices that the send timeout has passed.
         """
         try:
             await wait_until_gone(self.client)
@@ -91,7 +91,7 @@ class _Writing:
         self.scope.cancel()
 
     async def write_all(self) -> None:
-        """Write headers, batches and the end, or the error."""
+        """Write the headers, the batches, and the end or the error."""
         try:
             begin = self.encoder.begin()
             batch = await self._first()
@@ -122,7 +122,7 @@ class _Writing:
         return None
 
     async def _next(self) -> bytes:
-        """Return the next batch, b"" at the end; meanwhile keep the connection alive."""
+        """Return the next batch, or b"" at the end. Meanwhile keep the connection alive."""
         if not self.encoder.keep_alive or self.timing.keep_alive is None:
             return await self.hand.take()
         while True:
@@ -144,13 +144,13 @@ class _Writing:
             await self._sent(self.client.write(data))
 
     async def _sent(self, sending: Awaitable[None]) -> None:
-        # The deadline is that of the response's whole group: it also ends the watching task.
+        # This is the deadline of the response's whole task group: it also ends the watching task.
         self.scope.deadline = current_time() + self.timing.send_timeout
         self.broken = True
         try:
             await sending
         except GONE as error:
-            if not self.scope.cancel_called:  # or it was given up before it went
+            if not self.scope.cancel_called:  # else the client was given up before it left
                 self.gone = True
             raise Left from error
         self.broken = False

@@ -1,6 +1,6 @@
-"""Who listens for changed streams, and what changed since each of them looked.
+"""Listeners for changed streams, and what has changed since each of them last looked.
 
-Rule: who rings may be in any thread; who listens is woken in its own event loop.
+Rule: any thread may ring; each listener is woken in its own event loop.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ from .._loop import call_soon
 
 
 class Listener(AsyncIterator[str | None]):
-    """Give the names that rang, the oldest first; None: any stream may have changed."""
+    """Iterate the names that rang, oldest first. None means that any stream may have changed."""
 
-    # A listener that is so far behind is told once to look at everything.
+    # A listener that is this many names behind is told once to look at everything.
     max_rung = 1000
 
     def __init__(self) -> None:
-        """Listen in the event loop that runs here."""
+        """Listen in the current event loop."""
         self.token = current_token()
         self._rung: dict[str | None, None] = {}  # a set that keeps the order
         self._wake = Event()
 
     def ring(self, names: Collection[str | None]) -> None:
-        """Note names, and wake who waits. Only in the event loop."""
+        """Add names, and wake the waiting task. Call this only in the listener's event loop."""
         self._rung |= dict.fromkeys(names)
         if len(self._rung) > self.max_rung:
             self._rung = {None: None}
         self._wake.set()
 
     async def __anext__(self) -> str | None:
-        """Return the next name; a cancelled call loses none."""
+        """Return the next name; cancelling a call loses none."""
         while not self._rung:
             self._wake = Event()
             await self._wake.wait()
@@ -50,7 +50,7 @@ class Listener(AsyncIterator[str | None]):
 
 
 class Listeners:
-    """All who listen to one store, in one event loop or in several."""
+    """All listeners of one store, in one event loop or in several."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -60,16 +60,16 @@ class Listeners:
         return bool(self._all)
 
     def add(self, listener: Listener) -> None:
-        """Ring for this one too."""
+        """Add a listener to ring for."""
         with self._lock:
             self._all = (*self._all, listener)
 
     def discard(self, listener: Listener) -> None:
-        """Ring no more for this one."""
+        """Stop ringing for a listener."""
         with self._lock:
             self._all = tuple(other for other in self._all if other is not listener)
 
     def ring(self, names: Collection[str | None]) -> None:
-        """Ring names for everybody, from any thread, without waiting for it."""
+        """Ring names for every listener, from any thread, without waiting."""
         for listener in self._all:
             call_soon(listener.token, listener.ring, names)

@@ -1,9 +1,9 @@
-"""`<token>.<seq>`: where a follower stands, and whether that place still exists.
+"""`<token>.<seq>`: where a follower is in a stream, and whether that place still exists.
 
-The token is that of the claim under which the event was written. A cursor is valid while its claim
-is known and its number does not pass the point where the next claim began. So neither a name that
-was used again, nor a store that forgot its tail while the producer died, can make a follower skip
-an event unseen. Rule: no I/O here.
+The token is the one of the claim under which the event was written. A cursor is valid while its
+claim is known and its number is not past the point where the next claim began. So a follower never
+skips an event unnoticed: not when a name was reused, and not when a store forgot its tail while the
+producer died. Rule: no I/O here.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _CURSOR = re.compile(r"([a-z0-9]{1,32})\.(0|[1-9][0-9]{0,15})")
 
 
 class Cursor(NamedTuple):
-    """A token and the number of the last event that was seen."""
+    """A token, and the number of the last event that the follower saw."""
 
     token: str
     seq: int
@@ -42,7 +42,7 @@ START = Cursor("", 0)
 
 
 def new_token() -> str:
-    """Return eight random letters: two claims of one stream never share them, by 1 in 10**12."""
+    """Return eight random letters: the chance that two claims share them is 1 in 10**12."""
     return "".join(choice(_LETTERS) for _ in range(8))
 
 
@@ -66,11 +66,11 @@ def token_at(head: Head, seq: int) -> str:
     for token, first in reversed(head.claims):
         if first <= seq:
             return token
-    return head.claims[0][0]  # its own claim is forgotten: the oldest known one serves as well
+    return head.claims[0][0]  # its own claim is forgotten: the oldest known one works too
 
 
 def is_valid(cursor: Cursor, head: Head) -> bool:
-    """Tell whether a follower may go on from here without missing or repeating an event."""
+    """Return whether a follower can resume from here without missing or repeating an event."""
     if cursor == START:
         return True
     end = head.tail
@@ -82,7 +82,7 @@ def is_valid(cursor: Cursor, head: Head) -> bool:
 
 
 def ids(head: Head, seq: int, count: int) -> Iterator[str]:
-    """Return the ids of `count` events from number `seq` on."""
+    """Return the ids of `count` events, starting at number `seq`."""
     if token_at(head, seq) == token_at(head, seq + count - 1):
         prefix = token_at(head, seq) + "."
         return (prefix + str(number) for number in range(seq, seq + count))

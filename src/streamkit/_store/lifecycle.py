@@ -11,8 +11,8 @@ from .._items.event import Event
 Ended: TypeAlias = Literal["done", "error", "cancelled", "orphaned"]
 State: TypeAlias = Literal["open", "done", "error", "cancelled", "orphaned"]
 
-# From a state to those that may follow. Each step out of "open" is taken by one append that also
-# writes the last event; who comes second finds the stream closed.
+# Which states may follow each state. The append that takes a stream out of "open" also writes the
+# last event; a second attempt finds the stream closed.
 STEPS: dict[State, frozenset[State]] = {
     "open": frozenset({"done", "error", "cancelled", "orphaned"}),
     "done": frozenset(),
@@ -21,7 +21,7 @@ STEPS: dict[State, frozenset[State]] = {
     "orphaned": frozenset(),
 }
 
-# The type of the last event of a stream in each state.
+# The type of the last event, for each state that a stream can end in.
 LAST_TYPES: dict[Ended, str] = {
     "done": "end",
     "error": "error",
@@ -31,5 +31,5 @@ LAST_TYPES: dict[Ended, str] = {
 
 
 def last_event(state: Ended, **facts: object) -> Event:
-    """Return the event that says how a stream ended: always its last one."""
+    """Return the event that says how a stream ended. It is always the last event."""
     return Event(LAST_TYPES[state], {"state": state, **facts})

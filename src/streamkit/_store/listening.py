@@ -1,4 +1,4 @@
-"""`Listening`: the bells of a store, heard once in each process, while somebody wants to."""
+"""`Listening`: one listener per process for the bells of a store, only while it is needed."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ logger = logging.getLogger("streamkit")
 
 
 class Listening:
-    """Hear which streams may have changed, and pass it on to all who asked."""
+    """Listen for streams that may have changed, and call every function that was registered."""
 
     linger = 5.0
-    """For so many seconds after the last stream went, bells are still heard: the next may come."""
+    """How many seconds to keep listening after the last stream went, in case another one comes."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -31,20 +31,20 @@ class Listening:
         self._unused_since = 0.0
 
     def tell(self, heard: Callable[[str | None], None]) -> None:
-        """Call this with the name of each stream that may have changed; None: any may have."""
+        """Call a function with the name of each stream that may have changed; None means any."""
         self._told.append(heard)
 
     def want(self) -> None:
-        """Begin to listen, if nobody has yet."""
+        """Start listening, unless it has started already."""
         self._wanted.set()
 
     def ring(self, name: str | None) -> None:
-        """Pass on what was heard, from the store or from somebody of this process."""
+        """Pass on a name, whether it comes from the store or from this process."""
         for heard in self._told:
             heard(name)
 
     def rest(self, now: float, *, used: bool) -> None:
-        """Stop listening when there has been nothing to listen for."""
+        """Stop listening if it has not been used for `linger` seconds."""
         if used or not self._wanted.is_set():
             self._unused_since = now
         elif now - self._unused_since > self.linger:
@@ -53,7 +53,7 @@ class Listening:
                 self._scope.cancel()
 
     def run_in(self, tasks: TaskGroup) -> None:
-        """Listen whenever somebody wants to; nothing is left of an earlier run."""
+        """Listen in this task group whenever it is wanted. An earlier run leaves nothing behind."""
         self._wanted = Event()  # the old one may belong to another event loop
         tasks.start_soon(self._run)
 
@@ -71,9 +71,9 @@ class Listening:
                             patience.over()
             except StoreAway as error:
                 away = error
-            except Exception:  # bells are hints: without them it takes longer
+            except Exception:  # bells are hints: without them changes are noticed later
                 logger.exception("nothing is heard of the store")
             finally:
                 self._scope = None
-            if self._wanted.is_set():  # or it is over because nobody wants to hear
+            if self._wanted.is_set():  # not set if `rest` ended it
                 await sleep(patience.pause(away))

@@ -13,10 +13,11 @@ _NAME = re.compile(r"[A-Za-z0-9._~:@%-]{1,200}")
 
 
 def stream_name(*parts: str) -> str:
-    """Return a name made of parts, whatever is in them; other parts give another name.
+    """Build a name from parts that may hold any text. Different parts give different names.
 
-    Each is percent-encoded, its colons too, and they are joined by colons. An f-string would let
-    `("a:b", "c")` and `("a", "b:c")` share a stream. The result may be too long for a name.
+    Each part is percent-encoded, including its colons, and the parts are joined with colons. With
+    an f-string, `("a:b", "c")` and `("a", "b:c")` would share a stream. Raises `InvalidName` if
+    the result is too long for a name.
 
     Example:
         stream_name("runs", "Q3 report.pdf", "parse")  # runs:Q3%20report.pdf:parse

@@ -1,4 +1,4 @@
-"""How long to wait for a store that is away, and what is said of it. Rule: no I/O here."""
+"""How long to wait for a store that is away, and what to log about it. Rule: no I/O here."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ MAX_PAUSE = 2.0
 
 
 class Patience:
-    """Wait for one store: soon at first, then more and more rarely, until it is back.
+    """Back off from one store: retry soon at first, then less and less often, until it is back.
 
-    An outage is logged once, however often it is noticed, and its end is too, where there are
-    words for it. Without words nothing is logged.
+    An outage is logged once, however often it is noticed, and so is its end. Where no text was
+    given, nothing is logged.
     """
 
     __slots__ = ("_away", "_back", "_pause", "is_away")
 
     def __init__(self, away: str = "", back: str = "") -> None:
-        """`away` is logged with the reason, such as "the store cannot be swept"."""
+        """`away` is logged with the reason, as in "the store cannot be swept"."""
         self._away, self._back = away, back
         self._pause = FIRST_PAUSE
         self.is_away = False
 
     def pause(self, error: StoreAway | None = None) -> float:
-        """Return how many seconds to wait now; with an error, because the store is away."""
+        """Return how many seconds to wait now. Pass an error if the store is away."""
         if error is not None and not self.is_away:
             self.is_away = True
             if self._away:
                 logger.warning("%s: %s", self._away, error.why)
         pause, self._pause = self._pause, min(2 * self._pause, MAX_PAUSE)
-        return uniform(0.5, 1) * pause  # noqa: S311 - jitter is no secret
+        return uniform(0.5, 1) * pause  # noqa: S311 - jitter is not a secret
 
     def over(self) -> None:
         """Note that the store has answered."""

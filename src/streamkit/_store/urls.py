@@ -1,4 +1,4 @@
-"""Which store a URL names. A store is imported when it is asked for."""
+"""Find the store that a URL names. A store is imported only when its URL is used."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ STORES = {
 
 
 def store_of(url: str) -> Store:
-    """Make the store that a URL names; nothing is opened yet."""
+    """Create the store that a URL names, without opening anything."""
     parts = urlsplit(url)
     if parts.scheme not in STORES:
         raise UnknownStore(parts.scheme, tuple(STORES))

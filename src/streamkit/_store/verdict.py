@@ -11,7 +11,7 @@ from .contract import Claim, Head
 
 
 class Lost(Enum):
-    """Why a claim is worth nothing any more."""
+    """Why a claim is no longer valid."""
 
     GONE = "it was deleted, or its store was emptied"
     REPLACED = "its name was started again"
@@ -21,10 +21,10 @@ class Lost(Enum):
 
 
 def verdict(claim: Claim, head: Head | None, expected: int) -> int | Lost:
-    """Judge what a store returned to an append: how many events are in it, beyond `expected`.
+    """Judge the head that an append returned: how many events the store has beyond `expected`.
 
-    They landed now, or in an attempt whose acknowledgement was lost. Below 0: the store has
-    forgotten events that it had acknowledged.
+    They landed now, or in an earlier attempt whose acknowledgement was lost. A negative number
+    means that the store has forgotten events that it had acknowledged.
     """
     if head is None:
         return Lost.GONE
@@ -38,5 +38,5 @@ def verdict(claim: Claim, head: Head | None, expected: int) -> int | Lost:
 
 
 def new_epoch(over: int = 0) -> int:
-    """Return an epoch above another; two that are made at once are very likely to differ."""
+    """Return an epoch above another. Two that are made at the same time very likely differ."""
     return ((over >> 24) + 1 << 24) + randbits(24)

@@ -1,9 +1,9 @@
-"""A thread that runs what gathered, in groups: for drivers that block, and are paid per group.
+"""A thread that runs calls in groups, for drivers that block and have a cost per group.
 
-What is asked for while one group runs is the next group. So nothing waits for a timer, a single
-call is a group of one, and under load a commit is shared by all that came during the last one.
+Calls that arrive while one group runs form the next group. So nothing waits for a timer, a single
+call is a group of one, and under load all calls that arrived during one commit share the next.
 
-Rule: nothing here knows what the calls do. What they do it with lives and ends in the thread.
+Rule: nothing here knows what the calls do. What they work with lives and ends in the thread.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ T = TypeVar("T")
 
 
 class Asked(Generic[C]):
-    """One call that waits for its turn: `run` it, or let it `fail`."""
+    """One call that waits for its turn. Either `run` it or let it `fail`."""
 
     __slots__ = ("done", "error", "result", "token", "work")
 
     def __init__(self, work: Callable[[C], object] | None) -> None:
-        """`work` is given what the server has; None ends the thread."""
+        """`work` is called with what the server passes to `run`; None ends the thread."""
         self.work = work
         self.token = current_token()
         self.done = Event()
@@ -41,39 +41,39 @@ class Asked(Generic[C]):
         self.error: Exception | None = None
 
     def run(self, context: C) -> None:
-        """Do it. It may be run again, when its group was undone; the last result counts."""
+        """Run the call. It may run again if its group was undone; the last result counts."""
         if self.work is not None:
             self.result = self.work(context)
 
     def fail(self, error: Exception) -> None:
-        """Raise this where the call was made."""
+        """Make the call raise this error where it was made."""
         self.error = error
 
 
 class Server(Protocol[C]):
-    """What runs the groups. It is made, used and closed in the thread."""
+    """What runs the groups. It is created, used and closed in the thread."""
 
     def serve(self, calls: Sequence[Asked[C]]) -> None:
-        """Run each call or let it fail. What is raised fails them all."""
+        """Run each call or let it fail. If this raises, all of them fail."""
         ...
 
     def idle(self) -> None:
-        """Do what is to be done when nothing was asked for in a while. It must not raise."""
+        """Do what is due when there was no call for a while. This must not raise."""
         ...
 
     def close(self) -> None:
-        """Let go of everything. It must not raise."""
+        """Release everything. This must not raise."""
         ...
 
 
 class Worker(Generic[C]):
-    """Run calls of any event loop in one thread, which starts with the first of them.
+    """Run calls of any event loop in one thread, which starts with the first call.
 
-    It must not be used on both sides of a fork, because a thread does not survive one.
+    Do not use it on both sides of a fork: a thread does not survive one.
     """
 
     max_group = 256
-    """So many calls are in one group at most: the first of them waits for the last."""
+    """The maximum number of calls in one group: the first of them waits for the last."""
 
     close_timeout = 10.0
     """In seconds; longer than a driver may wait for a lock."""
@@ -81,7 +81,7 @@ class Worker(Generic[C]):
     def __init__(
         self, name: str, make: Callable[[], Server[C]], *, every: float | None = None
     ) -> None:
-        """`make` is called in the thread; `every` so many seconds without a call it is idle."""
+        """`make` is called in the thread. After `every` seconds without a call, `idle` runs."""
         self._name, self._make, self._every = name, make, every
         self._lock = Lock()
         self._calls: SimpleQueue[Asked[C]] = SimpleQueue()
@@ -89,11 +89,11 @@ class Worker(Generic[C]):
         self._process = 0
 
     async def call(self, work: Callable[[C], T]) -> T:
-        """Run it in the thread and return what it returns.
+        """Run `work` in the thread and return its result.
 
-        A cancelled call is run all the same; only nobody hears of it.
+        If you cancel the call, it still runs, but its result is lost.
         """
-        if self._process not in (0, os.getpid()):  # without the lock, which the other may hold
+        if self._process not in (0, os.getpid()):  # without the lock: another process may hold it
             raise UsageError(f"{self._name} was in use before a fork; make a new one after it")
         asked: Asked[C] = Asked(work)
         with self._lock:
@@ -106,9 +106,9 @@ class Worker(Generic[C]):
         return cast("T", asked.result)
 
     async def aclose(self) -> None:
-        """Run what was asked for, then end the thread. A later call starts another one.
+        """Run the calls that wait, then end the thread. A later call starts a new thread.
 
-        It takes 10 s at most, shielded: then the thread is left to end by itself, and
+        This takes at most 10 s, shielded. After that the thread is left to end by itself, and
         `CleanupTimeout` is raised.
         """
         with self._lock:
@@ -130,7 +130,7 @@ class Worker(Generic[C]):
         thread.start()
         self._thread, self._process = thread, os.getpid()
 
-    # What follows runs in the thread.
+    # The methods below run in the thread.
 
     def _run(self, calls: SimpleQueue[Asked[C]]) -> None:
         server = self._make()
@@ -147,7 +147,7 @@ class Worker(Generic[C]):
         except Exception as error:  # noqa: BLE001 - it is raised where the calls were made
             for asked in group:
                 asked.fail(error)
-        goes_on = group[-1].work is not None  # nothing is asked for after the end
+        goes_on = group[-1].work is not None  # no call comes after the one that ends the thread
         if not goes_on:
             server.close()
         _tell(group)
@@ -155,7 +155,7 @@ class Worker(Generic[C]):
 
 
 def _gathered(calls: SimpleQueue[Asked[C]], patience: float | None, most: int) -> list[Asked[C]]:
-    """Return what was asked for, after waiting for it; nothing when that took too long."""
+    """Wait for calls and return them; return nothing if none came in time."""
     group: list[Asked[C]] = []
     with suppress(Empty):
         group.append(calls.get(timeout=patience))
@@ -165,7 +165,7 @@ def _gathered(calls: SimpleQueue[Asked[C]], patience: float | None, most: int) -
 
 
 def _tell(group: Sequence[Asked[C]]) -> None:
-    """Wake who waits: each event loop once, because a wake-up costs more than a short call."""
+    """Wake the callers, each event loop only once: a wake-up costs more than a short call."""
     loops: dict[EventLoopToken, list[Event]] = {}
     for asked in group:
         loops.setdefault(asked.token, []).append(asked.done)

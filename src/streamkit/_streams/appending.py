@@ -1,4 +1,4 @@
-"""`Appending`: the lines of one stream on their way into the store, until they have landed.
+"""`Appending`: append the lines of one stream to the store until they have landed.
 
 ```
 pending ── batch ──► store.append(claim, expected=seq, batch) ──► head, as it then is
@@ -15,8 +15,8 @@ pending ── batch ──► store.append(claim, expected=seq, batch) ──�
        another Lost: somebody else has the stream, or it is gone ◄────┘──────► ClaimLost
 ```
 
-A lost acknowledgement is no case of its own: the same bytes are appended again, and the verdict
-says how many are there.
+A lost acknowledgement needs no special case: the same bytes are appended again, and the verdict
+says how many of them the store has.
 """
 
 from __future__ import annotations
@@ -41,20 +41,20 @@ from .options import StreamOptions
 
 logger = logging.getLogger("streamkit")
 
-# What one append may hold: it is one transaction of a store, and one answer to wait for.
+# How much one append may hold: it is one transaction of the store, and one answer to wait for.
 MAX_BATCH_EVENTS = 5_000
 MAX_BATCH_BYTES = 1 << 20
 
 
 class ClaimLost(Exception):
-    """Nothing can be written any more."""
+    """The claim is lost, so nothing more can be written."""
 
     def __init__(self, why: Lost) -> None:
         self.why = why
 
 
 class Appending:
-    """Append what is pending, batch by batch; `mirror` has what the store may forget."""
+    """Append pending lines batch by batch. `mirror` keeps lines that the store may forget."""
 
     def __init__(
         self,
@@ -65,18 +65,18 @@ class Appending:
         *,
         waits: Callable[[], None],
     ) -> None:
-        """Call `waits` each time that the store is found away."""
+        """Call `waits` each time the store is found to be away."""
         self.claim = claim
         self.pending: list[bytes] = []
         self.seq = 0
         """The number of the last event that the store acknowledged."""
         self.begun = self.acknowledged = 0
-        """The numbers of the last append that was begun, and of the last that was answered."""
+        """The numbers of the last append that began, and of the last that was answered."""
         self._store, self._mirror, self._waits = store, mirror, waits
         self._retention = Retention(options)
 
     async def append(self, close: Ended | None) -> tuple[Head, list[bytes]]:
-        """Append one batch, the last of them with the end; return the head, and what landed."""
+        """Append one batch, the last with the end. Return the head and the lines that landed."""
         batch, size = self._batch()
         head, landed = await self._landed(
             batch, size, close if len(batch) == len(self.pending) else None
@@ -91,7 +91,7 @@ class Appending:
         return head, batch
 
     def _batch(self) -> tuple[list[bytes], int]:
-        """Return what one append may hold of what is pending, and its bytes."""
+        """Return the pending lines that fit in one append, and their size in bytes."""
         pending = self.pending
         size = sum(map(len, pending))
         if len(pending) <= MAX_BATCH_EVENTS and size <= MAX_BATCH_BYTES:
@@ -104,7 +104,7 @@ class Appending:
         return pending, size
 
     async def _landed(self, batch: list[bytes], size: int, close: Ended | None) -> tuple[Head, int]:
-        """Append, however often it takes; return the head, and how many events are there now."""
+        """Append, with as many attempts as it takes. Return the head and how many events landed."""
         name = self.claim.name
         patience = Patience(
             f"the stream {name} waits for its store", f"the stream {name} has its store back"
@@ -126,7 +126,7 @@ class Appending:
             except StoreAway as error:
                 pause = patience.pause(error)
                 self._waits()
-                # A full disk has no room for the batch, but it has for the lease.
+                # A full disk may have no room for the batch but still have room for the lease.
                 with suppress(StoreAway):
                     await self._store.append(self.claim, self.seq, [])
             await sleep(min(pause, self.claim.lease / 3))
@@ -144,7 +144,7 @@ class Appending:
         await self._store.claim(self.claim, "lapsed")
 
     def _write_again(self, head: Head, missing: int) -> None:
-        """Have the store take once more what it forgot: the same bytes, so cursors stay valid."""
+        """Queue the lines that the store forgot again: the same bytes, so cursors stay valid."""
         lines = self._mirror.lines(head.tail)
         logger.warning(
             "the store forgot %d events of the stream %s that it had acknowledged",
@@ -158,7 +158,7 @@ class Appending:
 
 
 class Retention:
-    """How much of a stream is held, and what has to go for more; in the portions it was written."""
+    """How much of a stream is kept, and what must be dropped, in the portions it was written."""
 
     def __init__(self, options: StreamOptions) -> None:
         self._options = options
@@ -167,12 +167,12 @@ class Retention:
         self._first = 0
 
     def add(self, last: int, size: int) -> None:
-        """Note a portion up to a number."""
+        """Add a portion that ends at a number."""
         self._portions.append((last, size))
         self._bytes += size
 
     def forget(self, last: int, size: int) -> int:
-        """Return the number below which nothing is to be held once a portion more is there."""
+        """Return the number below which events must be dropped once another portion is added."""
         self._first = max(self._first, last - self._options.max_events + 1)
         while self._portions and (
             self._bytes + size > self._options.max_bytes or self._portions[0][0] < self._first

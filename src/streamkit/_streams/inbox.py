@@ -1,4 +1,4 @@
-"""`Inbox`: what ordinary code wrote to a stream and the pump has not yet taken; from any thread."""
+"""`Inbox`: lines that your code wrote to a stream, from any thread, and the pump has not taken."""
 
 from __future__ import annotations
 
@@ -17,22 +17,21 @@ from .._loop import Turn, call_soon
 from ..errors import ItemRefused, Overflow, SourceCancelled, StreamEnded
 from ..logs import LogRecord, ProgressTracker
 
-# What is left, in characters, of a log message that is too large for one event.
+# How many characters are kept of a log message that is too large for one event.
 CUT_MESSAGE = 100_000
 
 
 class Inbox:
-    """Lines on their way to the log of a stream, bounded in number and bytes."""
+    """A queue of lines for the log of a stream, bounded in number and bytes."""
 
-    # What may wait while the store does not keep up, or is away. A line of a log has about 200
-    # bytes.
+    # How much may wait while the store is slow or away. A log record has about 200 bytes.
     max_items = 10_000
     max_bytes = 16 << 20
 
     def __init__(self, name: str) -> None:
-        """Make an empty one; call this inside the event loop."""
+        """Create an empty inbox; call this inside the event loop."""
         self._name = name
-        self._lock = RLock()  # a third of the price of a Condition
+        self._lock = RLock()  # costs a third of a Condition
         self._changed = Condition(self._lock)
         self._lines: list[bytes] = []
         self._bytes = 0
@@ -45,27 +44,27 @@ class Inbox:
         self._thread = get_ident()
         self._token = current_token()
         self.progress = ProgressTracker(self.send_nowait)
-        """What `stream.progress` is."""
+        """The tracker that `stream.progress` returns."""
 
     def send_nowait(self, item: object) -> None:
-        """Add an item, from any thread; `Overflow` when there is no room."""
+        """Add an item, from any thread; raise `Overflow` if there is no room."""
         if not self._add(stored_line(item)):
             raise Overflow(self._name)
 
     def log(self, record: LogRecord) -> None:
-        """Add a record, from any thread; without room it is counted, after the end left out."""
+        """Add a record, from any thread. Without room, only count it; after the end, drop it."""
         try:
             line = stored_line(record)
-        except ItemRefused:  # it is too large; to log shall never fail
+        except ItemRefused:  # it is too large, but logging must never fail
             cut = record.message[:CUT_MESSAGE] + " …"
             line = stored_line(LogRecord(cut, record.level, timestamp=record.timestamp))
-        with suppress(StreamEnded):  # a record that comes too late shall not break who wrote it
+        with suppress(StreamEnded):  # a late record must not break the code that wrote it
             if not self._add(line):
                 with self._lock:
                     self._dropped += 1
 
     async def send(self, item: object) -> None:
-        """Add an item, after waiting for room."""
+        """Wait for room, then add an item."""
         line = stored_line(item)
         if self._turn.over:
             await _give_way(self._turn)
@@ -77,7 +76,7 @@ class Inbox:
             await room.wait()
 
     def send_sync(self, item: object) -> None:
-        """Add an item, after waiting for room in a thread that is not the event loop's."""
+        """Wait for room, then add an item, in a thread that is not the event loop's."""
         if get_ident() == self._thread:
             raise RuntimeError("send_sync is for threads; in the event loop, await send(...)")
         line = stored_line(item)
@@ -86,9 +85,10 @@ class Inbox:
                 self._changed.wait()
 
     async def take(self) -> list[bytes]:
-        """Return all that is there, after waiting for something; nothing at the end.
+        """Wait for lines and return all of them; return nothing at the end.
 
-        After the items comes the error with which it ended. Cancelling a call loses nothing.
+        If it ended with an error, the error is raised after the items. Cancelling a call loses
+        nothing.
         """
         while True:
             with self._lock:
@@ -103,7 +103,7 @@ class Inbox:
         return []
 
     def end(self, error: Exception | None = None) -> None:
-        """Take nothing any more; `error` is how it failed."""
+        """Stop accepting items. `error` says how the producer failed."""
         self._ending = True
         self.progress.flush()
         with self._lock:
@@ -115,28 +115,28 @@ class Inbox:
 
     @property
     def over(self) -> bool:
-        """Tell whether it has ended and all was taken."""
+        """Return whether it has ended and everything was taken."""
         return self._ended and not self._lines and not self._dropped
 
     @property
     def ready(self) -> bool:
-        """Tell whether there is something to take."""
+        """Return whether there is something to take."""
         return bool(self._lines)
 
     @property
     def stuck(self) -> bool:
-        """Tell whether there is no room."""
+        """Return whether there is no room."""
         return len(self._lines) >= self.max_items or self._bytes >= self.max_bytes
 
     def _add(self, line: bytes) -> bool:
-        """Add a line; return False when there is no room, and raise `StreamEnded` at the end."""
+        """Add a line. Return False if there is no room; raise `StreamEnded` after the end."""
         if not line:
             return True
         with self._lock:
             if self._ended:
                 raise StreamEnded(self._name)
             lines = self._lines
-            # The last progress has to come out, whatever waits.
+            # The last progress must get through, however much waits.
             if self.stuck and not self._ending:
                 return False
             lines.append(line)
@@ -171,7 +171,7 @@ class Inbox:
         self._set(room)
 
     def _set(self, event: Event | None) -> None:
-        """Wake the loop: the one call that may come from any thread."""
+        """Set an event in the event loop, from any thread."""
         if event is None:
             return
         if get_ident() == self._thread:
@@ -185,4 +185,4 @@ async def _give_way(turn: Turn) -> None:
     left = feeding is not None and feeding.left
     await turn.give_way()
     if feeding is not None and feeding.left and not left:
-        raise SourceCancelled  # trio's checkpoint takes the one cancellation for its own
+        raise SourceCancelled  # trio's checkpoint swallowed the only cancellation

@@ -1,4 +1,4 @@
-"""`StreamOptions`: how a stream is kept, and what becomes of it when nobody follows."""
+"""`StreamOptions`: how a stream is kept, and what happens to it without followers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Literal, TypedDict
 
 @dataclass(frozen=True, slots=True)
 class StreamOptions:
-    """How a stream is kept, and what becomes of it when nobody follows."""
+    """How a stream is kept, and what happens to it without followers."""
 
     keep: float | None
     max_events: int = 100_000
@@ -21,7 +21,7 @@ class StreamOptions:
     when_full: Literal["wait", "fail"] = "wait"
 
     def __post_init__(self) -> None:
-        """Refuse what would keep nothing, or spin."""
+        """Refuse values that would keep nothing or make it spin."""
         if self.keep is not None and not self.keep >= 0:
             raise ValueError(f"keep is a time of 0 s or more, or None, not {self.keep}")
         for name in ("max_events", "max_bytes", "lease"):
@@ -36,7 +36,7 @@ class StreamOptions:
 
 
 class GivenOptions(TypedDict, total=False):
-    """What a stream may have its own of; each is a keyword of `Streams` too, for all."""
+    """Options that each stream may set for itself. As keywords of `Streams` they apply to all."""
 
     keep: float | None
     max_events: int

@@ -1,4 +1,4 @@
-"""The sweep: streams whose producer vanished are ended, and those past their time are removed."""
+"""The sweep: end streams whose producer vanished, and remove those past their time."""
 
 from __future__ import annotations
 
@@ -19,22 +19,23 @@ from ..errors import StoreAway
 
 logger = logging.getLogger("streamkit")
 
-# Enough to write one event. If we vanish in between, somebody else's sweep finds it again.
+# Enough to write one event. If we vanish in between, the sweep of another process finds it again.
 LEASE = 5.0
 
-# As long as a pump may take to notice that its store is back.
+# How long a pump may take to notice that its store is back.
 PATIENCE = 2.0
 
 
 async def sweep_for_ever(store: Store, pause: float) -> None:
-    """Sweep every so many seconds; several processes do it at different times.
+    """Sweep about every `pause` seconds; several processes do it at different times.
 
-    A producer is dead when it is silent though it could speak: not when the store was away, or the
-    whole machine slept. So those whose lease has passed are looked at a second time, a while later.
+    A producer counts as dead only if it is silent although it could write: not while the store was
+    away, or the whole machine slept. So streams whose lease has passed are checked a second time, a
+    while later.
     """
     patience = Patience("the store cannot be swept")
     while True:
-        await sleep(pause * uniform(0.6, 0.8))  # noqa: S311 - jitter is no secret
+        await sleep(pause * uniform(0.6, 0.8))  # noqa: S311 - jitter is not a secret
         try:
             if lapsed := await store.sweep():
                 await sleep(PATIENCE if patience.is_away else pause / 5)
@@ -45,12 +46,12 @@ async def sweep_for_ever(store: Store, pause: float) -> None:
             patience.over()
         except StoreAway as error:
             patience.pause(error)
-        except Exception:  # a driver's own; it shall not end the streams of this process
+        except Exception:  # an error of the driver must not end the streams of this process
             logger.exception("the store cannot be swept")
 
 
 async def end_orphan(store: Store, name: str, head: Head) -> None:
-    """End a stream whose lease has passed, unless its producer, or somebody else, was faster."""
+    """End a stream whose lease has passed, unless its producer or another process was faster."""
     claim = Claim(name, head.life, new_epoch(head.epoch), new_token(), LEASE, None)
     mine = await store.claim(claim, "lapsed")
     if mine is None or (mine.life, mine.epoch) != (claim.life, claim.epoch):

@@ -1,4 +1,4 @@
-"""What a pump takes from: a source, a job, or a block of somebody's code."""
+"""What a pump takes from: a source, a job, or a block of your code."""
 
 from __future__ import annotations
 
@@ -36,43 +36,43 @@ from .inbox import Inbox
 
 
 class Producer(Protocol):
-    """Produce in one task, and hand the lines to the pump, which is another."""
+    """Produce lines in one task, and hand them to the pump, which runs in another."""
 
     async def run(self) -> None:
-        """Produce until the end, or until `leave` was called and all is cleaned up."""
+        """Produce until the end, or until `leave` was called and the cleanup is done."""
 
     def leave(self) -> None:
-        """Cancel what produces, once."""
+        """Cancel the producing code, once."""
 
     async def take(self) -> Sequence[bytes]:
-        """Return the lines that are there, after waiting for some; nothing at the end.
+        """Wait for lines and return all of them; return nothing at the end.
 
-        After the lines comes the error with which it ended.
+        If producing failed, the error is raised after the lines.
         """
         ...
 
     @property
     def ready(self) -> bool:
-        """Tell whether there is something to take."""
+        """Return whether there is something to take."""
         ...
 
     @property
     def over(self) -> bool:
-        """Tell whether the end has come and all was taken."""
+        """Return whether the end has come and everything was taken."""
         ...
 
     @property
     def stuck(self) -> bool:
-        """Tell whether there is no room, so that what produces has to wait."""
+        """Return whether there is no room, so that the producing code has to wait."""
         ...
 
 
 class NeverOpened(Exception):
-    """The source could not be entered; nothing is written, and nothing has been."""
+    """The source could not be entered. Nothing was written, and nothing will be."""
 
 
 class SourceProducer:
-    """A source, by way of a handover."""
+    """Produce from a source, through a `Handover`."""
 
     def __init__(self, source: Source[object]) -> None:
         self._source = source
@@ -85,7 +85,7 @@ class SourceProducer:
         self._hand.leave()
 
     async def wait_until_entered(self, ended: Event) -> None:
-        """Wait for the source to be entered; raise why it could not be, once its stream ended."""
+        """Wait until the source is entered. If that fails, raise why, once its stream ended."""
         try:
             await self._hand.opened.wait()
         except BaseException:
@@ -98,7 +98,7 @@ class SourceProducer:
             raise ServerStopping
 
     async def take(self) -> list[bytes]:
-        """Return what is there; `NeverOpened` when the source could not be entered."""
+        """Return the lines that are ready; raise `NeverOpened` if the source was not entered."""
         if not self._hand.iterated:
             await self._hand.opened.wait()
             if not self._hand.iterated:
@@ -119,7 +119,7 @@ class SourceProducer:
 
 
 class _InboxProducer:
-    """Code that writes to an inbox."""
+    """Produce from code that writes to an inbox."""
 
     def __init__(self, inbox: Inbox) -> None:
         self._inbox = inbox
@@ -141,21 +141,21 @@ class _InboxProducer:
 
 
 class BlockProducer(_InboxProducer):
-    """The block of `async with streams.open(…)`, which runs where it stands."""
+    """Produce from the block of `async with streams.open(…)`, which runs in the caller's task."""
 
     def __init__(self, inbox: Inbox, block: CancelScope) -> None:
         super().__init__(inbox)
         self._block = block
 
     async def run(self) -> None:
-        """Do nothing: the block is another task's."""
+        """Do nothing: the block runs in another task."""
 
     def leave(self) -> None:
         self._block.cancel()
 
 
 class JobProducer(_InboxProducer):
-    """A function that writes to the inbox, in a task of ours, or in a thread."""
+    """Produce from a function that writes to the inbox, in a task of ours or in a thread."""
 
     def __init__(self, inbox: Inbox, job: Callable[[], object], *, awaited: bool) -> None:
         super().__init__(inbox)
@@ -169,7 +169,7 @@ class JobProducer(_InboxProducer):
             error = self._leaving.error
             if error is None or isinstance(error, Exception):
                 self._inbox.end(error)
-            else:  # Ctrl-C in the job, say
+            else:  # such as Ctrl-C in the job
                 self._inbox.end(SourceCancelled())
         if error is not None and not isinstance(error, Exception):
             raise error
@@ -194,7 +194,7 @@ class JobProducer(_InboxProducer):
 
 
 def _called(job: Callable[[], object]) -> Iterator[object]:
-    """Call a job when this is first asked for an item: in a thread of its own. There is none."""
+    """Call a job on the first `next()`, which happens in its own thread. Yield no items."""
     done = job()
     if isgenerator(done) or isasyncgen(done) or iscoroutine(done):
         if not isasyncgen(done):
@@ -206,7 +206,7 @@ def _called(job: Callable[[], object]) -> Iterator[object]:
 
 
 def is_awaited(job: object) -> bool:
-    """Tell whether a job is `async def`; refuse what is none."""
+    """Return whether a job is `async def`; refuse anything that is not a job."""
     if not callable(job):
         if iscoroutine(job):
             job.close()  # or Python warns that it was never awaited

@@ -1,7 +1,7 @@
-"""`Pump`: what a source or a job gives, written to the log of its stream until its one end.
+"""`Pump`: write what a source or a job produces to the log of its stream, until its only end.
 
-There is no timer in it: it appends what gathered while the last append ran. A lost acknowledgement
-is no case of its own: the same bytes are appended again, and `verdict` says how many are there.
+It has no timer: it appends the lines that arrived during the last append. A lost acknowledgement
+needs no special case: the same bytes are appended again, and `verdict` says how many are stored.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ MAX_TURNS = 8
 
 
 class Pump:
-    """One stream while it is written."""
+    """One stream while it is being written."""
 
-    # For each so many, one turn more. 1,000 events/s cost 6 us for each write of one (the benchmark
-    # fan_out), so the writes of one batch to so many take about 0.4 ms.
+    # One more turn for each 64 followers. At 1,000 events/s each write of one event costs 6 us (the
+    # benchmark fan_out), so writing one batch to 64 followers takes about 0.4 ms.
     followers_per_turn = 64
 
-    # How soon a cancellation from another process is seen by a stream that is silent, in seconds.
+    # How soon a silent stream sees a cancellation from another process, in seconds.
     look_pause = 0.2
 
     def __init__(
@@ -50,45 +50,45 @@ class Pump:
         self.options = options
         self.mirror = mirror
         self.ready = Event()
-        """Set when the source may begin, because the one before it has ended."""
+        """Set when the source may begin, because the previous one has ended."""
         self.ended = Event()
-        """Set when nothing is written any more."""
+        """Set when nothing more will be written."""
         self.scope = CancelScope(shield=True)
-        """Its task is cancelled by nothing but this, so that the end is written."""
+        """The only scope that cancels the pump's task, so that the end gets written."""
         self.lost: Lost | None = None
         """Why the end could not be written."""
         self.cancelled: str | None = None
-        """The reason for which it was cancelled."""
+        """The reason why it was cancelled."""
         self._store = store
         self._producer = producer
         self._log = Appending(store, claim, mirror, options, waits=self._refuse_more)
         self._displaced = False
         self._alone_since: float | None = None
         self._visits = 0
-        self._heard = 0  # the number of the append under way when a bell rang
+        self._heard = 0  # the number of the append that was running when a bell rang
         self._looking = False
         self._close: Ended | None = None
         self._failure: Exception | None = None
 
     @property
     def claim(self) -> Claim:
-        """The claim under which it is written; a store that forgot it is claimed again."""
+        """The claim under which it is written. If the store forgets it, it is claimed again."""
         return self._log.claim
 
     def displace(self) -> None:
-        """Have the source closed, because somebody else has the stream, or it is gone."""
+        """Close the source, because another writer has the stream or the stream is gone."""
         if not self._displaced and not self.ended.is_set():
             self._displaced = True
             self._producer.leave()
 
     def cancel(self, reason: str) -> None:
-        """Have the source closed, and the stream end as cancelled; the first reason counts."""
+        """Close the source, and end the stream as cancelled. The first reason counts."""
         if self.cancelled is None and self._close is None:
             self.cancelled = reason
             self._producer.leave()
 
     def look_at_followers(self, now: float) -> None:
-        """Cancel it when nobody has followed for the time of grace."""
+        """Cancel the stream if it had no followers for `grace` seconds."""
         if self.mirror.followers or self.mirror.visits > self._visits:
             self._alone_since, self._visits = None, self.mirror.visits
         elif self._alone_since is None:
@@ -97,15 +97,15 @@ class Pump:
             self.cancel("nobody follows it")
 
     def heard(self) -> bool:
-        """Note that a bell rang; return whether `look_soon` is to be run."""
+        """Note that a bell rang; return whether to run `look_soon`."""
         self._heard = self._log.begun
         looking, self._looking = self._looking, True
         return not looking
 
     async def look_soon(self) -> None:
-        """Look at the head in a moment, unless an append that was begun after the bell brought it.
+        """Read the head in a moment, unless an append that began after the bell has returned it.
 
-        Most bells that a pump hears are those of its own appends.
+        Most bells that a pump hears come from its own appends.
         """
         await sleep(self.look_pause)
         self._looking = False
@@ -113,22 +113,22 @@ class Pump:
             await self.look()
 
     async def look(self) -> None:
-        """Look at the head: somebody may wish the stream cancelled, or have taken it."""
+        """Read the head: the stream may have a request to cancel it, or another writer."""
         try:
             page = await self._store.read(self.claim.name, 0, 0)
-        except Exception:  # noqa: BLE001 - the next append will tell
+        except Exception:  # noqa: BLE001 - the next append will show it
             return
         self._obey(None if page is None else page.head)
 
     async def run(self) -> None:
-        """Write until the end was written, or the claim is lost."""
+        """Write until the end is written or the claim is lost."""
         try:
             while self._close is None or self._log.pending:
                 if not self._log.pending:
                     await self._gather()
                 await self._write()
         except NeverOpened:
-            await self._free()  # who started it is told why
+            await self._free()  # the code that started it gets the error
         except ClaimLost as error:
             self.lost = error.why
             logger.warning(
@@ -143,7 +143,7 @@ class Pump:
             self.ended.set()
 
     async def _gather(self) -> None:
-        """Take what is there; come back with nothing in time to renew the lease."""
+        """Take lines from the producer. Return without any in time to renew the lease."""
         try:
             with move_on_after(self.claim.lease / 3):
                 self._log.pending = list(await self._producer.take())
@@ -151,7 +151,7 @@ class Pump:
                 if self._log.pending and not self._producer.over:
                     return
                 if self._log.pending:
-                    await self._producer.take()  # nothing comes, but maybe its error
+                    await self._producer.take()  # returns nothing, but may raise its error
                 self._finish(None)
         except NeverOpened:
             raise
@@ -159,10 +159,10 @@ class Pump:
             self._finish(self._failure or error)
 
     async def _let_gather(self) -> None:
-        """Let a source that is at it go on for a few turns of the loop, when many follow.
+        """Let a busy source continue for a few turns of the event loop if there are many followers.
 
-        One more event in a write costs next to nothing, and a write is one for each of them. A
-        source that has paused is not waited for.
+        One more event in a write costs next to nothing, but each append costs one write per
+        follower. A source that has paused is not waited for.
         """
         for _ in range(min(self.mirror.followers // self.followers_per_turn, MAX_TURNS)):
             await checkpoint()
@@ -189,12 +189,12 @@ class Pump:
     async def _write(self) -> None:
         after = self._log.seq
         head, landed = await self._log.append(self._close)
-        if landed and not self._displaced:  # or somebody else feeds it
-            self.mirror.feed(head, after, landed)  # not before: durable before delivered
+        if landed and not self._displaced:  # another pump feeds the mirror of a displaced one
+            self.mirror.feed(head, after, landed)  # only now: stored before delivered
         self._obey(head)
 
     def _refuse_more(self) -> None:
-        """Choose, when no more may wait: the source waits too, or the stream fails."""
+        """When no more may wait, let the source wait or fail the stream, as `when_full` says."""
         if self.options.when_full == "fail" and self._producer.stuck and self._failure is None:
             self._failure = Overflow(self.claim.name)
             self._producer.leave()
@@ -203,7 +203,7 @@ class Pump:
         if head is not None and head.cancel is not None and head.life == self.claim.life:
             self.cancel(head.cancel)
         elif head is None or head.life != self.claim.life or head.epoch > self.claim.epoch:
-            self.displace()  # the next append tells why
+            self.displace()  # the next append will say why
 
     async def _free(self) -> None:
         """Give the name back, if it is still ours."""

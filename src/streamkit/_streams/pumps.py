@@ -1,4 +1,4 @@
-"""All pumps of this process: a name is claimed, written, and let go."""
+"""All pumps of this process: they claim a name, write its stream, and release it."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ from .pump import Pump
 
 IfExists: TypeAlias = Literal["raise", "follow", "restart"]
 
-# How often a claim is made whose acknowledgement is lost. To make it twice changes nothing.
+# How often to attempt a claim whose acknowledgement is lost. Repeating a claim changes nothing.
 CLAIM_ATTEMPTS = 4
 
 logger = logging.getLogger("streamkit")
 
 
 class Pumps:
-    """The streams that this process writes; it runs its tasks in a group of somebody else."""
+    """The streams that this process writes. Their tasks run in a group that the caller owns."""
 
     close_timeout = 6.0
-    """For the end of a stream that is cancelled, in seconds; its source has 5 s to clean up."""
+    """Seconds for a cancelled stream to end; its source has 5 s to clean up."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class Pumps:
         clock: Clock,
         options: StreamOptions,
     ) -> None:
-        """`options` hold where a stream has none of its own."""
+        """`options` apply where a stream does not set its own."""
         self._store = store
         self._mirrors = mirrors
         self._options = options
@@ -58,7 +58,7 @@ class Pumps:
         clock.tell(self._look_at_followers)
 
     def run_in(self, tasks: TaskGroup) -> None:
-        """Start to look at who follows, and at what other processes wish."""
+        """Use this task group. Nothing is left over from an earlier run."""
         self._tasks = tasks
         self._pumps = {}
         self._starting = WeakValueDictionary()
@@ -67,15 +67,16 @@ class Pumps:
         return len(self._pumps)
 
     def get(self, name: str) -> Pump | None:
-        """Return the pump of a stream, if it is here."""
+        """Return the pump of a stream, if this process has one."""
         return self._pumps.get(name)
 
     async def start(
         self, name: str, producer: Producer, if_exists: IfExists, own: GivenOptions
     ) -> Pump | None:
-        """Claim a name and write what it produces; None when it has a writer and is followed.
+        """Claim a name and write what `producer` produces; None if it is taken and to be followed.
 
-        What writes it here already is stopped first, and for so long the source is not begun.
+        A pump that already writes the name in this process is stopped first, and the new source
+        begins only after that.
         """
         check_name(name)
         if self._tasks is None:
@@ -85,8 +86,8 @@ class Pumps:
         options = replace(self._options, **own)
         claim = Claim(name, new_token(), new_epoch(), new_token(), options.lease, options.keep)
         pump = None
-        # One at a time for each name, or the last claim might not be the last to run; and whole,
-        # or a claim would hold the name for nobody.
+        # Only one start at a time for each name, or the last claim might not be the last to run. A
+        # start is shielded, or a claim without a pump could hold the name.
         lock = self._starting.setdefault(name, Lock())
         async with lock:
             with CancelScope(shield=True):
@@ -94,7 +95,7 @@ class Pumps:
         return pump
 
     async def stop(self, drain: float) -> None:
-        """Give the streams a while to end by themselves, and cancel the others."""
+        """Give the streams `drain` seconds to end by themselves, then cancel the others."""
         self._tasks = None
         with move_on_after(drain):
             await self._ended()
@@ -159,7 +160,7 @@ class Pumps:
                 await pump.run()
         finally:
             producer.leave()
-            if self._pumps.get(pump.claim.name) is pump:  # and nobody has started it anew
+            if self._pumps.get(pump.claim.name) is pump:  # it was not started again
                 del self._pumps[pump.claim.name]
                 self._mirrors.feed_no_more(pump.mirror)
 

@@ -1,4 +1,4 @@
-"""`Stream`: what a job writes to. Each line of it may come from any thread but where it says so."""
+"""`Stream`: what a job writes to. Call its methods from any thread unless they say otherwise."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 class Stream:
-    """One stream, as its producer sees it.
+    """Write to one stream, from your job.
 
-    What is written is kept in this order and numbered, then delivered. Up to 10,000 items or
-    16 MiB may wait for the store; beyond that `send` and `send_sync` wait, `send_nowait` raises
-    `Overflow`, and `log` counts what it leaves out and says so. After the end all but `log` raise
-    `StreamEnded`.
+    Items are stored and numbered in the order you write them, then delivered. Up to 10,000 items
+    or 16 MiB may wait for the store. Beyond that `send` and `send_sync` wait, `send_nowait` raises
+    `Overflow`, and `log` drops records and reports how many. After the end, all methods but `log`
+    raise `StreamEnded`.
 
     Example:
         async def generate(stream: Stream, parts: list[str]) -> None:
@@ -35,29 +35,29 @@ class Stream:
         self._cancelled = cancelled
 
     async def send(self, item: object) -> None:
-        """Write an item, after waiting for room; call it in the event loop."""
+        """Wait for room, then write an item. Call this in the event loop."""
         await self._inbox.send(item)
 
     def send_nowait(self, item: object) -> None:
-        """Write an item at once, from any thread; raises `Overflow` when there is no room."""
+        """Write an item at once, from any thread. Raises `Overflow` if there is no room."""
         self._inbox.send_nowait(item)
 
     def send_sync(self, item: object) -> None:
-        """Write an item, after waiting for room; call it in a thread."""
+        """Wait for room, then write an item. Call this in a thread."""
         self._inbox.send_sync(item)
 
     def log(self, message: str, level: Level = "info") -> None:
-        """Write a log record, from any thread; it never waits and never raises for lack of room."""
+        """Write a log record, from any thread. Never waits, and never raises for lack of room."""
         self._inbox.log(LogRecord(message, level))
 
     @property
     def progress(self) -> ProgressTracker:
-        """Return what tells how far the job is: `track(items)`, `update(done, total=…)`."""
+        """Return the tracker to report progress with: `track(items)`, `update(done, total=…)`."""
         return self._inbox.progress
 
     @property
     def cancelled(self) -> bool:
-        """Tell whether the stream was cancelled; a job in a thread has to look by itself."""
+        """Return whether the stream was cancelled. A job in a thread has to check this itself."""
         return self._cancelled()
 
 

@@ -1,4 +1,4 @@
-"""`Streams`: all streams of an application. It owns the tasks behind them."""
+"""`Streams`: all streams of an application, and the tasks that run them."""
 
 from __future__ import annotations
 
@@ -52,30 +52,31 @@ DAY = 86_400.0
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """What one `Streams` holds at this moment, in this process."""
+    """What one `Streams` holds right now, in this process."""
 
     followers: int
     producers: int
     watched: int
-    """Streams that are read from the store because somebody here follows them."""
+    """Streams that are read from the store because they are followed in this process."""
 
 
 class Streams:
-    """All streams of an application, kept in a store.
+    """Manage all streams of an application, kept in a store.
 
-    Enter it where the application starts; streams are started, followed and cancelled by name,
-    from any process that has the same store.
+    Enter it where the application starts. You start, follow and cancel streams by name, from any
+    process that uses the same store.
 
-    - `keep`: how long an ended stream is kept; 24 h in memory, 7 days in a durable store, None for
-      ever. `max_events` and `max_bytes` bound a stream: its oldest events go first.
-    - `lease`: for so long the store trusts a producer that it hears nothing of. One that vanished
-      is noticed by the next `sweep` after that, and its stream ends as orphaned.
+    - `keep`: how many seconds an ended stream is kept; None means forever. The default is 24 h in
+      memory, and 7 days in a durable store. `max_events` and `max_bytes` bound a stream: its oldest
+      events are dropped first.
+    - `lease`: how many seconds the store trusts a silent producer. The next `sweep` after that
+      notices that a producer has vanished, and ends its stream as orphaned.
     - `on_leave="cancel"` cancels a stream that nobody in this process has followed for `grace`
-      seconds. As it is, leaving is not cancelling.
-    - `when_full`: whether a source that has no room to write, because the store is away, waits or
-      fails.
-    - `drain`: when the application stops, streams have so long to end by themselves; the others
-      are cancelled then.
+      seconds. By default a stream goes on without followers.
+    - `when_full`: whether a source waits or fails when it has no room to write, because the store
+      is away.
+    - `drain`: how many seconds streams have to end by themselves when the application stops; after
+      that they are cancelled.
 
     Example:
         streams = Streams(MemoryStore())
@@ -94,7 +95,7 @@ class Streams:
         drain: float = 2.0,
         **options: Unpack[GivenOptions],
     ) -> None:
-        """Without a store, streams are in memory. Nothing runs yet."""
+        """Without a store, streams are kept in memory. Nothing runs until you enter it."""
         store = store_of("memory:") if store is None else store
         keep = 7 * DAY if store.durable else DAY
         self._store, self._sweep, self._drain = store, sweep, drain
@@ -115,15 +116,15 @@ class Streams:
     def from_url(
         cls, url: str, *, sweep: float = 5.0, drain: float = 2.0, **options: Unpack[GivenOptions]
     ) -> Self:
-        """Make one with the store that a URL names: `memory:`, `sqlite:///relative/path.db`.
+        """Create it with the store that a URL names: `memory:`, `sqlite:///relative/path.db`.
 
-        An absolute path has one slash more: `sqlite:////var/lib/streams.db`. What else a store
-        can be told, its class takes.
+        An absolute path has one more slash: `sqlite:////var/lib/streams.db`. To set other options
+        of a store, use its class.
         """
         return cls(store_of(url), sweep=sweep, drain=drain, **options)
 
     async def __aenter__(self) -> Self:
-        """Open the store, and start what runs behind the streams."""
+        """Open the store, and start the background tasks."""
         if self._tasks is not None:
             raise RuntimeError("these streams are running already")
         async with AsyncExitStack() as stack:
@@ -140,7 +141,7 @@ class Streams:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Let streams end, cancel the others, and let their followers go."""
+        """Let streams end, cancel those that do not, and disconnect their followers."""
         self._stopping = True
         with CancelScope(shield=True):
             await self._pumps.stop(self._drain)
@@ -160,10 +161,10 @@ class Streams:
     ) -> Following:
         """Claim a name, enter the source, and write its items in the background.
 
-        A failure to enter it, such as a command that does not exist, raises here and frees the
-        name; later ones are the stream's end. Returns who follows from the beginning. A name that
-        is taken is a `StreamExists`, or is followed, or is started again: then its old producer
-        is stopped, and its followers are told.
+        Return a `Following` from the beginning. If the source cannot be entered, such as a command
+        that does not exist, the error is raised here and the name is free again; later errors end
+        the stream. `if_exists` says what to do if the name is taken: raise `StreamExists`, follow
+        the stream, or restart it. A restart stops the old producer and sends followers a `reset`.
         """
         check_source(source)
         producer = SourceProducer(source)
@@ -187,8 +188,8 @@ class Streams:
     ) -> Following:
         """Claim a name and run `job(stream, *args)` in the background: `async def`, or in a thread.
 
-        The stream is there when this returns. It ends, or fails, with the job. Cancelling it
-        cancels an `async def` job; a `def` job has to look at `stream.cancelled` by itself.
+        The stream exists when this returns. It ends or fails with the job. Cancelling the stream
+        cancels an `async def` job; a `def` job has to check `stream.cancelled` itself.
         """
         awaited = is_awaited(job)
         inbox = Inbox(name)
@@ -206,10 +207,11 @@ class Streams:
         if_exists: Literal["raise", "restart"] = "raise",
         **options: Unpack[GivenOptions],
     ) -> AsyncGenerator[Stream, None]:
-        """Claim a name for a block of code: the stream ends with it; an exception is its error.
+        """Claim a name for a block of code. The stream ends with it; an exception is its error.
 
-        When somebody cancels the stream the block is cancelled, and `StreamCancelled` raised
-        behind it. `StreamLost` says that somebody else has taken the name.
+        If the stream is cancelled, the block is cancelled, and `StreamCancelled` is raised after
+        it. `StreamLost` means that the end could not be written, as when another writer took the
+        name.
         """
         inbox, scope = Inbox(name), CancelScope()
         pump = await self._write(name, BlockProducer(inbox, scope), if_exists, options)
@@ -234,32 +236,33 @@ class Streams:
             raise StreamLost(name, pump.lost.value)
 
     def follow(self, name: str, after: str = "") -> Following:
-        """Return the stream from a cursor on, or from its beginning: a source of events.
+        """Return the stream from a cursor on, or from its beginning, as a source of events.
 
-        Whether it exists is looked at when it is read: a response answers 404, or 410 to a client
-        that has seen it before; a loop over it raises `UnknownStream` or `ExpiredStream`.
+        Whether it exists is checked when it is read. A response answers 404, or 410 to a client
+        that has seen the stream before; a loop over it raises `UnknownStream` or `ExpiredStream`.
         """
         self._running()
         return Following(self._mirrors, check_name(name), after)
 
     async def status(self, name: str) -> Status:
-        """Return what is known of a stream, as a dict for JSON, or raise `UnknownStream`."""
+        """Return the status of a stream, as a dict for JSON, or raise `UnknownStream`."""
         self._running()
         return await status(self._store, check_name(name))
 
     async def history(self, name: str, *, after: str = "", limit: int = 500) -> History:
         """Return up to `limit` events after a cursor, as dicts for JSON, and the next cursor.
 
-        Call it again with `next` until there are none. A gap, or a reset, comes as an event
-        without an id, as it does to a follower.
+        Call it again with `next` until there are no more events. A gap or a reset is an event
+        without an id, as it is for a follower.
         """
         self._running()
         return await history(self._store, check_name(name), after, limit)
 
     async def cancel(self, name: str, reason: str = "") -> str:
-        """Have a stream cancelled, whichever process writes it; return its state as it then is.
+        """Cancel a stream, whichever process writes it, and return its state.
 
-        "open" means that its producer has not seen the wish yet. One that has ended stays as it is.
+        "open" means that its producer has not seen the request yet. A stream that has ended does
+        not change.
         """
         self._running()
         pump = self._pumps.get(name)
@@ -273,12 +276,12 @@ class Streams:
     async def list(
         self, prefix: str = "", *, state: str = "", after: str = "", limit: int = 100
     ) -> list[Status]:
-        """Return the status of streams in the order of their names: those above `after`."""
+        """Return the status of the streams with names above `after`, sorted by name."""
         self._running()
         return await statuses(self._store, prefix, state, after, limit)
 
     async def delete(self, name: str) -> None:
-        """Forget a stream at once: its producer is stopped, and who comes back to it is told."""
+        """Delete a stream at once. Its producer is stopped, and clients that reconnect get 410."""
         self._running()
         pump = self._pumps.get(name)
         await self._store.delete(check_name(name))
@@ -286,7 +289,7 @@ class Streams:
             pump.displace()
 
     def statistics(self) -> Statistics:
-        """Count what is held here: followers that have left are not."""
+        """Count what this process holds. Followers that have left are not counted."""
         return Statistics(self._mirrors.followers, len(self._pumps), self._mirrors.watched)
 
     def _running(self) -> None:

@@ -1,4 +1,4 @@
-"""Answer a request of aiohttp with a stream: `await respond(request, source, format)`."""
+"""Answer an aiohttp request with a stream: `await respond(request, source, format)`."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 logger = logging.getLogger("streamkit")
 
-# Between "the socket has something to read" and "it has closed": time for aiohttp to read it.
+# How long aiohttp gets to read, in seconds, between "the socket is readable" and "it has closed".
 READ_PAUSE = 0.05
 
 
@@ -47,17 +47,17 @@ async def respond(
     keep_alive: float | None = 15.0,
     send_timeout: float = 30.0,
 ) -> web.StreamResponse:
-    """Send what a source yields, each item as soon as it is there; return the sent response.
+    """Send the items of a source, each as soon as it is available; return the sent response.
 
-    The first item is awaited for up to `first_wait` seconds before the headers go out, so an error
-    until then is a real status: `HTTPForbidden` raised in the source is a 403. After that it is
-    the format's error. `keep_alive` seconds of silence bring a comment (event streams only; None
-    for never). A client that takes nothing for `send_timeout` seconds is given up, and its
-    connection freed. On every way out the source is closed before this returns.
+    The headers wait up to `first_wait` seconds for the first item, so an error before that is a
+    real status: if the source raises `HTTPForbidden`, the client gets a 403. A later error is sent
+    as the format's error. After `keep_alive` seconds of silence a comment is sent (event streams
+    only; None means never). A client that takes nothing for `send_timeout` seconds is given up, and
+    its connection is freed. On every way out the source is closed before this returns.
 
-    What `streams.follow` returns is followed from where the client was: its `Last-Event-ID`, or
-    `?after=` of the URL. With `error_response` as a middleware, a stream that is unknown answers
-    404, one that has expired 410; and 204 is for a client that has seen all of it.
+    Pass `streams.follow(...)` to follow a stream from where the client was: its `Last-Event-ID`, or
+    `?after=` in the URL. With `error_response` as a middleware, an unknown stream answers 404 and
+    an expired one 410. A client that has seen the whole stream gets a 204.
 
     Example:
         async def get_words(request: web.Request) -> web.StreamResponse:
@@ -78,7 +78,7 @@ async def respond(
     except Exception:
         if not client.started:
             raise
-        return client.response  # it was cut, and aiohttp would send an error page behind it
+        return client.response  # it was cut, and aiohttp would send an error page after it
     if status is None:
         return client.response
     return web.Response(status=status, headers=own if asked.head else {})
@@ -90,7 +90,7 @@ async def error_response(
 ) -> web.StreamResponse:
     """Answer an error of the library with its status, as `{"error": code, "message": sentence}`.
 
-    From status 500 on it is logged.
+    Errors with a status of 500 or above are logged.
 
     Example:
         app = web.Application(middlewares=[error_response])
@@ -103,7 +103,7 @@ async def error_response(
 
 
 class _Client:
-    """One exchange of aiohttp."""
+    """One aiohttp exchange."""
 
     def __init__(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
         self.response = response
@@ -123,19 +123,19 @@ class _Client:
         await self.response.write_eof()
 
     async def cut(self, error: Exception) -> None:
-        # Not left to aiohttp, which would send an error page behind what was sent.
+        # Do not leave this to aiohttp, which would send an error page after what was sent.
         logger.error("a source failed: %s", public_words(error)[0], exc_info=error)
         transport = self._request.transport
         if transport is None:
             return
         try:
             if self._request.version < HttpVersion11:
-                # Without chunks only a reset tells a cut from an end.
+                # Without chunked encoding, only a reset tells a cut from an end.
                 with socket.socket(fileno=_duplicate(transport)) as same:
                     same.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             else:
-                transport.close()  # delivers what is on its way, without the last chunk
-                while transport.get_write_buffer_size():  # noqa: ASYNC110 - nobody tells when
+                transport.close()  # delivers what is buffered, without the last chunk
+                while transport.get_write_buffer_size():  # noqa: ASYNC110 - there is no event for it
                     await sleep(READ_PAUSE)
         finally:
             transport.abort()
@@ -145,8 +145,8 @@ class _Client:
             self._request.transport.abort()
 
     async def gone(self) -> None:
-        # aiohttp tells nobody that the peer of an idle handler has left, unless the application
-        # asks for cancelled handlers. So watch a duplicate of the socket: waiting on the socket
+        # aiohttp does not report that the peer of an idle handler has left, unless the application
+        # asks for handler cancellation. So watch a duplicate of the socket: waiting on the socket
         # itself is refused, because the transport owns it.
         transport = self._request.transport
         if transport is None:
@@ -155,7 +155,7 @@ class _Client:
         try:
             while not (transport.is_closing() or _hung_up(watched)):
                 await wait_readable(watched)
-                # Something to read may also be a body or a request that aiohttp reads later.
+                # The readable data may also be a body or a request that aiohttp reads later.
                 await sleep(READ_PAUSE)
         finally:
             os.close(watched)
@@ -166,7 +166,7 @@ def _duplicate(transport: BaseTransport) -> int:
 
 
 def _hung_up(watched: int) -> bool:
-    """Ask the kernel: aiohttp does not see the end behind bytes that it has not read."""
+    """Ask the kernel: aiohttp does not see a hang-up that comes after bytes it has not read."""
     if not hasattr(select, "POLLRDHUP"):  # pragma: no cover - Linux has it
         return False
     poll = select.poll()

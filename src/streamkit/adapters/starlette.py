@@ -1,7 +1,7 @@
-"""Return a stream from an endpoint of Starlette: `StreamResponse(source, format)`.
+"""Return a stream from a Starlette endpoint: `StreamResponse(source, format)`.
 
-It speaks ASGI by itself, because Starlette's own `StreamingResponse` leaves the source open when
-the client goes, and does not notice a client that leaves an idle stream on newer servers.
+It speaks ASGI itself, because Starlette's own `StreamingResponse` leaves the source open when the
+client leaves, and on newer servers does not notice a client that leaves an idle stream.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ T = TypeVar("T")
 
 
 class StreamResponse(Response):
-    """Send what a source yields, each item as soon as it is there.
+    """Send the items of a source, each as soon as it is available.
 
-    The first item is awaited for up to `first_wait` seconds before the headers go out, so an error
-    until then is a real status: `HTTPException(403)` raised in the source is a 403. After that it
-    is the format's error. `keep_alive` seconds of silence bring a comment (event streams only;
-    None for never), and a client that takes nothing for `send_timeout` seconds is given up. On
-    every way out the source is closed, before the background task and yield-dependencies.
+    The headers wait up to `first_wait` seconds for the first item, so an error before that is a
+    real status: if the source raises `HTTPException(403)`, the client gets a 403. A later error is
+    sent as the format's error. After `keep_alive` seconds of silence a comment is sent (event
+    streams only; None means never). A client that takes nothing for `send_timeout` seconds is given
+    up. On every way out the source is closed, before the background task and yield-dependencies.
 
-    What `streams.follow` returns is followed from where the client was: its `Last-Event-ID`, or
-    `?after=` of the URL. With `error_response` as its handler, a stream that is unknown answers
-    404, one that has expired 410; and 204 is for a client that has seen all of it.
+    Pass `streams.follow(...)` to follow a stream from where the client was: its `Last-Event-ID`, or
+    `?after=` in the URL. With `error_response` as the exception handler, an unknown stream answers
+    404 and an expired one 410. A client that has seen the whole stream gets a 204.
 
     Example:
         @app.get("/words")
@@ -63,14 +63,14 @@ class StreamResponse(Response):
         keep_alive: float | None = 15.0,
         send_timeout: float = 30.0,
     ) -> None:
-        """Refuse what is no source here, where the traceback shows the line."""
+        """Refuse a value that is not a source here, so that the traceback shows the line."""
         check_source(source)
         self._source: Source[T] = source
         self._format: Format[T] = format
         self._timing = Timing(first_wait, keep_alive, send_timeout)
         self.status_code = status_code
         self.background = background
-        # The list is this response's own, middleware may change it; what is in it is shared.
+        # Each response has its own list, because middleware may change it; its items are shared.
         self.raw_headers = list(_raw_headers(format) if headers is None else _raw(format, headers))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -92,7 +92,7 @@ class StreamResponse(Response):
 def error_response(request: Request, error: Exception) -> Response:  # noqa: ARG001
     """Answer an error of the library with its status, as `{"error": code, "message": sentence}`.
 
-    From status 500 on it is logged.
+    Errors with a status of 500 or above are logged.
 
     Example:
         app.add_exception_handler(StreamkitError, error_response)

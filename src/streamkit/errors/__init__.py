@@ -1,6 +1,6 @@
 """Every error that more than one part raises.
 
-They are chosen by whose mistake it is:
+They are grouped by whose mistake it is:
 
     StreamkitError
     ├── UsageError                 the caller's mistake; the call stack shows the line
@@ -41,10 +41,10 @@ They are chosen by whose mistake it is:
     │   └── StoreAway              the store does not answer
     └── ServerStopping             the server is shutting down; a client may come back
 
-What one source alone raises is imported from it: `streamkit.sources.process` has the errors of
-commands, `streamkit.models` those of models. Each error has a `status` (when nothing was sent yet)
-and a `code` (kebab-case, for programs). The class owns the sentence, the raiser passes facts.
-`str(error)` is safe to show to a browser.
+Import errors that only one source raises from that source: `streamkit.sources.process` has the
+errors of commands, `streamkit.models` those of models. Each error has a `status` (used if nothing
+was sent yet) and a `code` (kebab-case, for programs). The class owns the sentence; the code that
+raises it passes facts. `str(error)` is safe to show in a browser.
 """
 
 from __future__ import annotations
@@ -136,4 +136,4 @@ from ._upstream import (
 )
 
 for _name in __all__:
-    globals()[_name].__module__ = __name__  # a traceback says where users import it from
+    globals()[_name].__module__ = __name__  # a traceback shows where users import it from

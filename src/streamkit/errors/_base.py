@@ -35,23 +35,23 @@ class UsageError(StreamkitError):
 
 
 class NotASource(UsageError, TypeError):
-    """Refuse a value that is not a source, with the sentence that says the mend."""
+    """Refuse a value that is not a source, and say how to fix it."""
 
     code = "not-a-source"
 
 
 class InvalidEvent(UsageError, ValueError):
-    """Refuse an event type or id that cannot be written as it is."""
+    """Refuse an event type, id, time or `retry` that cannot be written as it is."""
 
     code = "invalid-event"
 
     def __init__(self, field: str, value: str, rule: str) -> None:
-        """`field` is the name of the refused one, `rule` what it must fulfil."""
+        """`field` is the name of the refused field, `rule` says what it must be."""
         super().__init__(f"an event's {field} {rule}, not {value!r}")
 
 
 class ReservedType(UsageError, ValueError):
-    """Refuse a source's event of a type that only the log or an adapter writes."""
+    """Refuse an event of a source if only the log or an adapter writes its type."""
 
     code = "reserved-type"
 
@@ -66,7 +66,7 @@ class ItemRefused(UsageError, TypeError):
 
 
 class MissingDependency(UsageError, ImportError):
-    """Name the package that a module needs, and the extra that brings it."""
+    """Name the package that a module needs, and the extra that installs it."""
 
     code = "missing-dependency"
 
@@ -76,13 +76,13 @@ class MissingDependency(UsageError, ImportError):
 
 
 class SourceError(StreamkitError):
-    """Say that the source failed, or what it reads from."""
+    """Say that the source, or what it reads from, failed."""
 
     code = "source-failed"
 
 
 class SourceCancelled(SourceError):
-    """Say that the source's task was cancelled by somebody else, so that its items are not all."""
+    """Say that other code cancelled the source's task, so that not all items were sent."""
 
     code = "source-cancelled"
 
@@ -106,7 +106,7 @@ class EventTooLarge(SourceError, ValueError):
     code = "event-too-large"
 
     def __init__(self, max_event_bytes: int) -> None:
-        """`max_event_bytes` is the bound that was passed."""
+        """`max_event_bytes` is the bound that was exceeded."""
         super().__init__(f"an event exceeds {max_event_bytes} bytes; raise max_event_bytes")
 
 
@@ -121,7 +121,7 @@ class ServerStopping(StreamkitError):
 
 
 def public_words(error: BaseException) -> tuple[str, str]:
-    """Return the code and the sentence that a client may see; the rest is for the log."""
+    """Return the code and the sentence that a client may see. The rest is only for the log."""
     if isinstance(error, StreamkitError):
         return error.code, str(error)
     return SourceError.code, "The source failed."

@@ -27,7 +27,7 @@ from ._base import StreamkitError, UsageError
 
 
 class NotRunning(UsageError, RuntimeError):
-    """Say that `async with streams` was forgotten, and where it belongs."""
+    """Say that `async with streams` is missing, and where it belongs."""
 
     code = "not-running"
 
@@ -40,7 +40,7 @@ class NotRunning(UsageError, RuntimeError):
 
 
 class UnknownStore(UsageError, ValueError):
-    """Refuse the URL of a store of a kind that is not known."""
+    """Refuse a store's URL of an unknown kind."""
 
     code = "unknown-store"
 
@@ -61,7 +61,7 @@ class InvalidStoreURL(UsageError, ValueError):
 
 
 class UnusableFile(UsageError, ValueError):
-    """Refuse a file that cannot be a store, or not one of this release."""
+    """Refuse a file that is not a store, or not one that this release can read."""
 
     code = "unusable-file"
 
@@ -83,7 +83,7 @@ class InvalidName(UsageError, ValueError):
 
 
 class InvalidCursor(UsageError, ValueError):
-    """Refuse a cursor that no stream can have given."""
+    """Refuse a cursor that cannot come from any stream."""
 
     status = 400
     code = "invalid-cursor"
@@ -93,7 +93,7 @@ class InvalidCursor(UsageError, ValueError):
 
 
 class StreamExists(UsageError):
-    """Refuse to start a name that is taken; one that has ended is taken until it expires."""
+    """Refuse to start a name that is taken. A stream that ended holds its name until it expires."""
 
     status = 409
     code = "stream-exists"
@@ -115,7 +115,7 @@ class StreamEnded(UsageError):
 
 
 class Overflow(UsageError):
-    """Refuse an item because too many wait; `send` waits for room instead."""
+    """Refuse an item because too many are waiting; `send` waits for room instead."""
 
     status = 503
     code = "overflow"
@@ -125,7 +125,7 @@ class Overflow(UsageError):
 
 
 class StreamError(StreamkitError):
-    """Say what became of a stream that outlives its request."""
+    """Say what happened to a stream that outlives its request."""
 
     code = "stream"
 
@@ -141,7 +141,7 @@ class UnknownStream(StreamError, LookupError):
 
 
 class ExpiredStream(StreamError, LookupError):
-    """Say that somebody comes back to a stream that is no longer kept."""
+    """Say that a client came back to a stream that is no longer kept."""
 
     status = 410
     code = "expired-stream"
@@ -151,13 +151,13 @@ class ExpiredStream(StreamError, LookupError):
 
 
 class StreamFailed(StreamError):
-    """Say that the source of a followed stream failed; its items before that were delivered."""
+    """Say that the source of a followed stream failed. Its earlier items were delivered."""
 
     status = 502
     code = "stream-failed"
 
     def __init__(self, code: str, message: str) -> None:
-        """`code` and `message` are those of the failure."""
+        """`code` and `message` describe the failure."""
         super().__init__(f"the stream failed: {message}")
         self.cause_code = code
 
@@ -169,7 +169,7 @@ class StreamCancelled(StreamError):
     code = "stream-cancelled"
 
     def __init__(self, reason: str) -> None:
-        """`reason` is what who cancelled it said."""
+        """`reason` is the reason that was given for it, which may be empty."""
         super().__init__(f"the stream was cancelled: {reason}" if reason else "it was cancelled")
         self.reason = reason
 
@@ -185,7 +185,7 @@ class StreamOrphaned(StreamError):
 
 
 class CursorLost(StreamError):
-    """Say that a follower missed events, in a format that has no words for it."""
+    """Say that a follower missed events, and that its format cannot express this."""
 
     status = 410
     code = "cursor-lost"
@@ -198,13 +198,13 @@ class CursorLost(StreamError):
 
 
 class StreamLost(StreamError):
-    """Say that a producer may not write to its stream any more."""
+    """Say that a producer may no longer write to its stream."""
 
     status = 409
     code = "stream-lost"
 
     def __init__(self, name: str, why: str) -> None:
-        """`why` is what happened to the stream named `name`."""
+        """`why` says what happened to the stream named `name`."""
         super().__init__(f"the stream named {name!r} cannot be written any more: {why}")
 
 

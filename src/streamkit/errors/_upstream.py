@@ -1,6 +1,6 @@
-"""The errors of another server's stream, read over HTTP.
+"""Errors of a stream that is read from another server over HTTP.
 
-What the other side wrote is in attributes, for the log and for programs: never in `str(error)`.
+What the other server wrote is in attributes, for the log and for programs, never in `str(error)`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ._base import SourceError
 
 
 class UpstreamError(SourceError):
-    """Say that something went wrong with the stream that we read over HTTP."""
+    """Say that something went wrong with a stream that is read over HTTP."""
 
     status = 502
     code = "upstream"
@@ -36,14 +36,14 @@ class UpstreamUnreachable(UpstreamError):
 
 
 class UpstreamStatus(UpstreamError):
-    """Say that the upstream answered with a status that is not the one of a stream."""
+    """Say that the upstream answered with a status other than 200."""
 
     code = "upstream-status"
 
     def __init__(
         self, upstream_status: int, body: str = "", *, retry_after: float | None = None
     ) -> None:
-        """`body` is the start of what it answered; `retry_after` its wish, in seconds."""
+        """`body` is the start of the response body; `retry_after` is what it asks for, in seconds."""
         super().__init__(f"the upstream answered with status {upstream_status}")
         self.upstream_status = upstream_status
         self.body = body
@@ -51,12 +51,12 @@ class UpstreamStatus(UpstreamError):
 
 
 class UpstreamContentType(UpstreamError):
-    """Say that the upstream answered with something else than a stream."""
+    """Say that the upstream answered with something other than a stream."""
 
     code = "upstream-content-type"
 
     def __init__(self, content_type: str, body: str = "") -> None:
-        """`content_type` is what it said that it is, `body` the start of it."""
+        """`content_type` is the response's content type, `body` the start of its body."""
         super().__init__("the upstream answered with something else than an event stream")
         self.content_type = content_type
         self.body = body
@@ -69,12 +69,12 @@ class UpstreamSilent(UpstreamError):
     code = "upstream-silent"
 
     def __init__(self, seconds: float) -> None:
-        """`seconds` is how long it may be silent."""
+        """`seconds` is how long the upstream may be silent."""
         super().__init__(f"nothing came from the upstream for {seconds:g} s")
 
 
 class UpstreamTruncated(UpstreamError):
-    """Say that the upstream ended without saying that this is the end."""
+    """Say that the upstream ended without sending its end."""
 
     code = "upstream-truncated"
 
@@ -89,7 +89,7 @@ class UpstreamCut(UpstreamTruncated):
 
 
 class UpstreamFailed(UpstreamError):
-    """Say that the upstream said that it failed."""
+    """Say that the upstream reported a failure."""
 
     code = "upstream-failed"
 

@@ -17,16 +17,16 @@ from ..errors import StreamEnded, StreamLost
 from ._progress import Progress, ProgressTracker
 
 Level: TypeAlias = Literal["debug", "info", "warning", "error", "critical"]
-"""How much a record matters; in lower case, as it is on the wire."""
+"""The severity of a record, in lower case as on the wire."""
 
 
 @dataclass(frozen=True, slots=True, init=False)
 class LogRecord(Typed):
-    """One message, when it was said, and how much it matters.
+    """One message, with its time and severity.
 
-    `timestamp` is UTC in ISO 8601 with milliseconds, as JavaScript's `toISOString` writes it: it
-    sorts as text, and a `+` would be a space in a URL. A message of several lines is one record,
-    and its text keeps them.
+    `timestamp` is UTC in ISO 8601 with milliseconds, as JavaScript's `toISOString` writes it. It
+    sorts as text, and has no `+`, which would be a space in a URL. A message of several lines is
+    one record, and its text keeps the lines.
 
     Example:
         LogRecord("parsing metadata").to_text()  # [2026-11-20T15:30:00.123Z] INFO: parsing metadata
@@ -39,7 +39,7 @@ class LogRecord(Typed):
     message: str
 
     def __init__(self, message: str, level: Level = "info", *, timestamp: str = "") -> None:
-        """Make a record of now; `timestamp` is for one that was said before."""
+        """Create a record with the current time. Pass `timestamp` for an earlier message."""
         if level not in _LEVELS:
             raise ValueError(f"a log level is {', '.join(_LEVELS)}; not {level!r}")
         if type(message) is not str:
@@ -49,11 +49,11 @@ class LogRecord(Typed):
         _set_message(self, message)
 
     def to_text(self) -> str:
-        """Return `[timestamp] LEVEL: message` and a line end."""
+        """Return `[timestamp] LEVEL: message` with a line end."""
         return log_text(self.timestamp, self.level, self.message)
 
     def to_event(self) -> Event:
-        """Return an unnamed event, as `EventSource.onmessage` sees it."""
+        """Return an unnamed event, which `EventSource.onmessage` receives."""
         return Event(
             data={"timestamp": self.timestamp, "log_level": self.level, "message": self.message}
         )
@@ -65,16 +65,16 @@ class _Log(Protocol):
 
 
 class LogHandler(logging.Handler):
-    """Send what a logger of the standard library is told to a stream.
+    """Send the records of a standard library logger to a stream.
 
-    Only the message goes there: whoever follows a stream shall see no traceback, so a formatter is
-    not used. A level between two is the lower one. The library's own logger is left out, or each
-    failure to write to the stream would be written to the stream; for the same reason add this to
-    the logger of your code and not to the root, where a store's driver may speak too.
+    Only the message is sent. Followers must not see tracebacks, so formatters are not used. A level
+    between two levels counts as the lower one. Records of the library's own logger are skipped, or
+    each failure to write to the stream would be written to the stream. For the same reason, add
+    this to the logger of your code and not to the root logger, where a store's driver may log too.
 
-    It never raises into the code that logs. Records after the end of the stream are left out;
-    other failures are shown as the standard library shows them. Two jobs at a time that shall not
-    see each other's records need a logger each.
+    It never raises into the code that logs. Records after the end of the stream are dropped. Other
+    failures are shown as the standard library shows them. Two concurrent jobs need separate loggers
+    if neither should see the other's records.
 
     Example:
         async def crawl(stream: Stream) -> None:
@@ -98,21 +98,21 @@ class LogHandler(logging.Handler):
         try:
             self._stream.log(record.getMessage(), _level_of(record.levelno))
         except (StreamEnded, StreamLost):
-            pass  # nobody reads it there any more; other handlers still get it
+            pass  # the stream takes no more records; other handlers still get this one
         except Exception:  # noqa: BLE001 - shown on stderr, unless logging.raiseExceptions is off
             self.handleError(record)
 
 
 _LEVELS: tuple[Level, ...] = get_args(Level)
 
-# The slots' own setters, as `Event` has them.
+# The slots' own setters, as in `Event`.
 _set_timestamp = LogRecord.__dict__["timestamp"].__set__
 _set_level = LogRecord.__dict__["level"].__set__
 _set_message = LogRecord.__dict__["message"].__set__
 
 
 def _plain(message: str) -> str:
-    """Return the text alone: a `Line`, for one, is more than that."""
+    """Return a plain `str`: a subclass such as `Line` holds more than its text."""
     if not isinstance(message, str):
         raise TypeError(f"a log message is a str, not {type(message).__name__}; write str(it)")
     return str.__str__(message)
@@ -123,7 +123,7 @@ def _timestamp(milliseconds: int) -> str:
     return f"{_second(second)}.{rest:03d}Z"
 
 
-# Records come many to a second, and with this a timestamp costs less than half of a datetime.
+# Many records share a second: with this cache a timestamp costs less than half of a datetime.
 @lru_cache(maxsize=2)
 def _second(second: int) -> str:
     return strftime("%Y-%m-%dT%H:%M:%S", gmtime(second))

@@ -1,8 +1,8 @@
-"""`Progress`, how far a job is, and the tracker that tells it at most ten times a second.
+"""`Progress`, how far a job is, and the tracker that reports it at most ten times a second.
 
-Rules here: no I/O and no timer. A value that comes too early is held; whoever owns the tracker
-sleeps no longer than until `due`, and then calls `flush_due`. So the last value always comes out,
-also when a job stops at 95 % for an hour.
+Rules here: no I/O and no timer. A value that comes too early is held. The owner of the tracker
+sleeps at most until `due`, and then calls `flush_due`. So the last value is always sent, even if a
+job stops at 95 % for an hour.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from ._track import Track
 
 T = TypeVar("T")
 
-# Ten a second look smooth; more would only fill the log of a stream.
+# Ten values a second look smooth; more would only fill the log of a stream.
 INTERVAL = 0.1
 
-# The rate is that of the last 10 s, and of the last ten values where they come more slowly.
+# The rate is measured over the last 10 s, or over the last ten values if they come more slowly.
 WINDOW = 10.0
 MIN_SAMPLES = 10
 MAX_SAMPLES = 128
@@ -38,9 +38,9 @@ MAX_SAMPLES = 128
 class Progress(Typed):
     """How far a job is.
 
-    `total` is None while it is not known, and then so are `percent` (100.0 only when all is done)
-    and `eta`, the seconds that are left. `rate` is per second; it and `eta` are None until they
-    can be measured.
+    While `total` is unknown it is None, and so are `percent` (100.0 only when everything is done)
+    and `eta`, the remaining seconds. `rate` is per second; `rate` and `eta` are None until they can
+    be measured.
     """
 
     kind: ClassVar[str] = "progress"
@@ -57,7 +57,7 @@ class Progress(Typed):
         return ""
 
     def to_event(self) -> Event:
-        """Return `event: progress` with all of it."""
+        """Return `event: progress` with all fields."""
         data = {
             "done": self.done,
             "total": self.total,
@@ -70,10 +70,10 @@ class Progress(Typed):
 
 
 class ProgressTracker:
-    """Tell how far a job is, at most ten times a second; from any thread.
+    """Report how far a job is, at most ten times a second, from any thread.
 
-    A value that comes sooner is held, and the next one replaces it. The last one is always sent:
-    after 100 ms, or at once by `flush` and at the end of `track`.
+    A value that comes too early is held, and a newer one replaces it. The last value is always
+    sent: after 100 ms, or at once by `flush` and at the end of `track`.
 
     Example:
         async def parse_all(stream: Stream, parts: list[str]) -> None:
@@ -84,15 +84,15 @@ class ProgressTracker:
     def __init__(
         self, send: Callable[[Progress], object], *, clock: Callable[[], float] = monotonic
     ) -> None:
-        """`send` is called under a lock, so that the order holds: it must not wait.
+        """`send` is called under a lock, to keep the order, so it must not wait.
 
-        When it raises `Overflow` the value stays held, and is tried again when it is next due.
-        After the end of the stream values are left out, as log records are: progress shall not
-        break the job that tells it.
+        If it raises `Overflow`, the value stays held and is tried again when it is next due. Values
+        after the end of the stream are dropped, like log records: reporting progress must not break
+        the job.
         """
         self._send = send
         self._clock = clock
-        # Reentrant: Python may collect, and so close, a `track` at any point of another call.
+        # Reentrant: Python may garbage-collect a `track`, and so close it, during any other call.
         self._lock = RLock()
         self._done: float = 0
         self._total: float | None = None
@@ -110,10 +110,10 @@ class ProgressTracker:
         total: float | None = None,
         message: str | None = None,
     ) -> None:
-        """Say what is known now; what is left out stays as it was.
+        """Report the given values; the others stay as they were.
 
-        `advance` is added to what was done, which threads can do side by side. `done` may go back:
-        then the rate is measured anew. A total of 0 is reached at once.
+        `advance` is added to what is done, so that several threads can report side by side. `done`
+        may go back: the rate is then measured from there. A total of 0 is reached at once.
         """
         total, step = _total(total), _finite("advance", advance)
         reached = None if done is None else _finite("done", done)
@@ -143,15 +143,15 @@ class ProgressTracker:
         total: float | None = None,
         message: str = "",
     ) -> Track[T] | AsyncIterable[T]:
-        """Return the items, to be iterated by `for` or `async for`, and count those finished.
+        """Return the items to iterate with `for` or `async for`, and count the finished ones.
 
-        An item is finished when the next one is asked for: after a `break` or an exception, the
-        last value is what was reached. Each iteration starts again from 0; a tracker has one at a
-        time. `total` is the `len()` of the items unless it is given.
+        An item is finished when the next one is requested. After a `break` or an exception, the
+        last value is what was reached. Each iteration starts again from 0; a tracker supports one
+        at a time. `total` defaults to the `len()` of the items.
 
-        In `async for`, items that are all there give way to other tasks every few milliseconds; a
-        generator that blocks belongs into a `def` job. After a `break` the items are closed with
-        the source or job in whose task they were iterated.
+        In `async for`, items that are available at once give way to other tasks every few
+        milliseconds. A generator that blocks belongs in a `def` job. After a `break` the items are
+        closed with the source or job in whose task they were iterated.
         """
         if not isinstance(items, Iterable | AsyncIterable):
             raise TypeError(f"track takes something to iterate, not {type(items).__name__}")
@@ -165,14 +165,14 @@ class ProgressTracker:
 
     @property
     def due(self) -> float | None:
-        """Tell until when, on the tracker's clock, its owner may sleep; None: for ever.
+        """Return until when its owner may sleep, on the tracker's clock; None means forever.
 
-        It is set by each value that is sent, so no other wake-up is needed than `send`.
+        Each value that is sent sets it, so `send` is the only wake-up that the owner needs.
         """
         return self._window_ends
 
     def flush_due(self, now: float) -> None:
-        """Send what is held, if it is due; `now` is a time of the tracker's clock."""
+        """Send the held value if it is due; `now` is a time on the tracker's clock."""
         with self._lock:
             if self._window_ends is not None and now >= self._window_ends:
                 self._window_ends = None
@@ -180,19 +180,19 @@ class ProgressTracker:
                     self._send_now(now)
 
     def flush(self) -> None:
-        """Send what is held, at once; call it before a stream ends."""
+        """Send the held value at once; call this before a stream ends."""
         with self._lock:
             if self._held:
                 self._send_now(self._clock())
 
     def _restart(self, total: float | None, message: str) -> None:
-        """Start again from 0: nothing that was said before holds any more."""
+        """Start again from 0, and discard all earlier values."""
         with self._lock:
             self._samples.clear()
             self._done, self._total, self._message = 0, total, message
             self._tell()
 
-    # What follows runs under the lock.
+    # The methods below run under the lock.
 
     def _tell(self) -> None:
         self._changed = now = self._clock()
@@ -201,7 +201,7 @@ class ProgressTracker:
             self._send_now(now)
 
     def _send_now(self, now: float) -> None:
-        # Before it is sent: the owner, whom that wakes, may look in this very moment.
+        # Set this before sending: sending wakes the owner, which may check it immediately.
         self._window_ends, self._held = now + INTERVAL, False
         try:
             with suppress(StreamEnded, StreamLost):
@@ -225,7 +225,7 @@ class ProgressTracker:
 
     def _rate(self) -> float | None:
         samples, now = self._samples, self._changed
-        if not samples or samples[-1][0] < now:  # it may be tried again, when there was no room
+        if not samples or samples[-1][0] < now:  # not when a value is retried after an `Overflow`
             samples.append((now, self._done))
         while len(samples) > MIN_SAMPLES and samples[1][0] <= now - WINDOW:
             samples.popleft()
@@ -238,7 +238,7 @@ class ProgressTracker:
 def _finite(name: str, value: float) -> float:
     if not isfinite(value):
         raise ValueError(f"{name} is a finite number, not {value!r}")
-    # Those of other packages can be counted with, but not all can be written as JSON.
+    # Number types of other packages can be used for counting, but not all can be written as JSON.
     return value if type(value) in (int, float) else float(value)
 
 
@@ -252,8 +252,8 @@ def _total(total: float | None) -> float | None:
 
 def _length(items: object) -> float | None:
     try:
-        return len(items)  # type: ignore[arg-type]  # that is the question
-    except (TypeError, NotImplementedError):  # some have one and do not know it
+        return len(items)  # type: ignore[arg-type]  # it may not have one
+    except (TypeError, NotImplementedError):  # some classes have a `len()` that does not work
         return None
 
 

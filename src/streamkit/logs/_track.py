@@ -1,4 +1,4 @@
-"""Items, sync or async, that say when one is finished: what is under `progress.track`."""
+"""Iterate items, sync or async, and report when each is finished: used by `progress.track`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 class Track(Generic[T]):
-    """Tell at each item whether the one before it is finished; `ProgressTracker.track` makes it."""
+    """Report at each item that the one before is finished. `ProgressTracker.track` returns it."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Track(Generic[T]):
 
 
 class _Tracked(AsyncIterator[T]):
-    """A class: an async generator that is left by `break` is closed by nobody."""
+    """A class, because nothing closes an async generator after a `break`."""
 
     def __init__(
         self,
@@ -101,7 +101,7 @@ class _Tracked(AsyncIterator[T]):
 
 
 class _InTurns(AsyncIterator[T]):
-    """Synchronous items, which would keep the event loop until their end."""
+    """Synchronous items, which would otherwise block the event loop until their end."""
 
     def __init__(self, items: Iterable[T]) -> None:
         self._items = iter(items)

@@ -1,4 +1,4 @@
-"""`as_event_jsonl`: every event a line of JSON with its id, and the end as the last line."""
+"""`as_event_jsonl`: each event is a line of JSON with its id, and the end is the last line."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .._items.stored import StoredEvent, split_line, stored_line
 
 class _EventLines(Encoder[object]):
     def one(self, item: object) -> bytes:
-        if isinstance(item, StoredEvent):  # by way of a step
+        if isinstance(item, StoredEvent):  # from a step
             return _line(item)
         line = stored_line(item)
         return self.kept(line, "") if line else b""
@@ -45,4 +45,4 @@ def _line(event: Event) -> bytes:
 as_event_jsonl: Format[object] = Format(
     "as_event_jsonl", "application/jsonl", _EventLines, shared=True
 )
-"""JSON lines `{"id","type","time","data"}`, for programs: structure and the end are told too."""
+"""JSON lines `{"id","type","time","data"}`, for programs. Structure and the end are included."""

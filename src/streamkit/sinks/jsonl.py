@@ -1,4 +1,4 @@
-"""`as_jsonl`: one record a line."""
+"""`as_jsonl`: one record per line."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..errors import CursorLost
 class _JsonLines(Encoder[object]):
     def one(self, item: object) -> bytes:
         if isinstance(item, StoredEvent) and item.type in RESERVED_TYPES:
-            raise CursorLost  # a gap or a reset, by way of a step
+            raise CursorLost  # a gap or a reset, from a step
         if isinstance(item, StoredEvent) and item.kind in ("json", "text"):
             item = item.data
         elif isinstance(item, Typed):
@@ -29,4 +29,4 @@ class _JsonLines(Encoder[object]):
 
 
 as_jsonl: Format[object] = Format("as_jsonl", "application/jsonl", _JsonLines, shared=True)
-"""JSON lines: each item is one, a `str` as a JSON string. A failure cuts the connection."""
+"""JSON lines, one per item; a `str` becomes a JSON string. A failure cuts the connection."""

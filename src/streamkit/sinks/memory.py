@@ -1,9 +1,9 @@
-"""`MemoryStore`: streams in the memory of one process, and the model of what every store does.
+"""`MemoryStore`: streams in the memory of one process, and the model for every other store.
 
-Rules here. A call gives way to other tasks once and then does all of its work in one step: so it is
+Rules here. A call gives way to other tasks once, and then does all its work in one step. So it is
 atomic without a lock, and a cancelled call did nothing. Leases are measured on the monotonic clock,
-because setting the time of the machine must not orphan a stream; what is shown and compared to
-`expires`, which people read, on the wall clock.
+because setting the machine's time must not orphan a stream. `expires` and other times that people
+read are on the wall clock.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from .._store.lifecycle import Ended
 
 
 class MemoryStore:
-    """Keep streams as long as the process lives; for one event loop, and several `Streams` of it.
+    """Keep streams in memory, for one event loop. Several `Streams` in that loop may share it.
 
-    Nothing is written anywhere: streams end with the process. How much each may hold is the
-    affair of who writes it, who says what to forget.
+    Nothing is written to disk: streams end with the process. The process that writes a stream
+    decides how much it holds, by saying what to forget.
 
     Example:
         streams = Streams(MemoryStore())
@@ -36,12 +36,12 @@ class MemoryStore:
     durable = False
 
     def __init__(self) -> None:
-        """Make an empty store; this may be done outside of the event loop."""
+        """Create an empty store. You may do this outside the event loop."""
         self._logs: dict[str, _Log] = {}
         self._listeners: set[Listener] = set()
 
     async def claim(self, claim: Claim, over: Over) -> Head | None:
-        """Become the writer, and return the head as it then is; None when there is no stream."""
+        """Become the writer. Return the head as it is afterwards, or None if there is no stream."""
         await checkpoint()
         log = self._logs.get(claim.name)
         if over == "lapsed":
@@ -75,13 +75,13 @@ class MemoryStore:
         return None if log is None else log.head
 
     async def read(self, name: str, after: int, limit: int) -> Page | None:
-        """Return up to `limit` events and the head, from one snapshot; None for no such stream."""
+        """Return up to `limit` events and the head, from one snapshot; None without a stream."""
         await checkpoint()
         log = self._logs.get(name)
         return None if log is None else Page(log.head, log.events_after(after, limit))
 
     async def cancel(self, name: str, reason: str) -> Head | None:
-        """Note the wish in the head of an open stream, unless there is one; ring its bell."""
+        """Note a request to cancel in an open stream's head, unless it has one; ring its bell."""
         await checkpoint()
         log = self._logs.get(name)
         if log is not None and log.head.state == "open" and log.head.cancel is None:
@@ -98,20 +98,20 @@ class MemoryStore:
     async def names(
         self, prefix: str = "", after: str = "", limit: int = 100
     ) -> list[tuple[str, Head]]:
-        """Return streams by name, in the order of code points: those above `after`."""
+        """Return the streams with names above `after`, sorted by code points."""
         await checkpoint()
         found = sorted(name for name in self._logs if name > after and name.startswith(prefix))
         return [(name, self._logs[name].head) for name in found[:limit]]
 
     async def sweep(self) -> list[tuple[str, Head]]:
-        """Remove what is past its `keep`; return open streams whose lease has passed."""
+        """Remove streams that are past their `keep`; return open streams whose lease has passed."""
         await checkpoint()
         self._logs = {name: log for name, log in self._logs.items() if not log.is_expired()}
         return [(name, log.head) for name, log in self._logs.items() if log.is_lapsed()]
 
     @asynccontextmanager
     async def bells(self) -> AsyncIterator[AsyncIterator[str | None]]:
-        """Give names that may have changed; None: any may have."""
+        """Yield the names of streams that may have changed. None means that any may have."""
         listener = Listener()
         self._listeners.add(listener)
         try:
@@ -144,7 +144,7 @@ class _Log:
         )
         self._keep = claim.keep
         self._events: list[bytes] = []
-        self._offset = 1  # the number of the first in the list, which may be a forgotten one
+        self._offset = 1  # the number of the list's first event, which may be a forgotten one
         self.renew(claim.lease)
 
     def renew(self, lease: float) -> None:
@@ -162,7 +162,7 @@ class _Log:
         if claim.life != head.life or claim.epoch <= head.epoch:
             return False
         claims = head.claims
-        if claims[-1][0] != claim.token:  # it is the same after a store has lost its tail
+        if claims[-1][0] != claim.token:  # the same token claims again after a store lost its tail
             claims = (*claims, (claim.token, head.tail + 1))[-CLAIMS_KEPT:]
         self.head = replace(head, epoch=claim.epoch, claims=claims)
         self.renew(claim.lease)
@@ -181,7 +181,7 @@ class _Log:
         if events:
             self._events += events
             head = self.head
-            self.head = Head(  # half the price of `replace`, and this is each append
+            self.head = Head(  # half the cost of `replace`, and this runs on each append
                 head.life,
                 head.epoch,
                 head.claims,
@@ -199,8 +199,8 @@ class _Log:
         if first <= self.head.first:
             return
         old, new = self.head.first - self._offset, first - self._offset
-        # Their memory is free at once; the places in the list once they are half of it, because
-        # to move the rest forward at each append would cost more the longer the stream is.
+        # Free the memory of the events at once. Free their places in the list only once they are
+        # half of it: moving the rest at each append would cost more the longer the stream is.
         self._events[old:new] = [b""] * (new - old)
         if new * 2 >= len(self._events):
             del self._events[:new]

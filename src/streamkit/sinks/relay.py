@@ -18,7 +18,7 @@ from ..models import Sources
 
 
 class _Relay(EventEncoder):
-    """Named events. Their JSON has blanks, as the clients of this shape have always seen it."""
+    """Named events. Their JSON has spaces, as existing clients of this format expect."""
 
     def begin(self) -> bytes:
         return b'data: {"event": "start", "data": {"message": "Starting AI response..."}}\n\n'
@@ -35,15 +35,15 @@ class _Relay(EventEncoder):
             return _said(item, is_text=isinstance(item.data, str))
         return _value(item)
 
-    def done(self, count: int) -> bytes:  # noqa: ARG002 - the shape has no place for it
+    def done(self, count: int) -> bytes:  # noqa: ARG002 - the format has no place for it
         return b'event: end\ndata: {"type": "end"}\n\n'
 
-    def failed(self, code: str, message: str) -> bytes:  # noqa: ARG002 - one sentence for all
+    def failed(self, code: str, message: str) -> bytes:  # noqa: ARG002 - all errors look the same
         return b'event: error\ndata: {"error": "Failed to process message"}\n\n'
 
 
 def _kept(event: StoredEvent) -> bytes:
-    """Write an event of a stream as its item was written."""
+    """Write an event of a stream in the same way as its item."""
     if event.kind == "model" and event.type == "sources":
         return _sources(cast("dict[str, Any]", event.data)["items"])
     if event.kind in ("json", "text"):
@@ -82,11 +82,11 @@ def _sources(sources: Iterable[Mapping[str, object]]) -> bytes:
 
 
 def _event(type: str, data: object) -> bytes:
-    # Unlike elsewhere `event: message` is written out.
+    # Unlike other formats, this one writes out `event: message`.
     named = b"event: message\n" if type == "message" else b""
     return named + encode_sse(Event(type, data))
 
 
 as_relay: Format[object] = Format("as_relay", f"{EVENT_STREAM}; charset=utf-8", _Relay, shared=True)
 """Server-sent events: text as `message`, `Sources` as `sources`, then `end`, or `error` and no end.
-`{"event", "data"}` is that event; other values are a `message` as they are."""
+A dict `{"event", "data"}` becomes that event; other values become an unchanged `message`."""

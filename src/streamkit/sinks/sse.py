@@ -1,4 +1,4 @@
-"""`as_sse`: an event stream for `EventSource`, with an end that says so."""
+"""`as_sse`: an event stream for `EventSource`, with an explicit end."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..errors import ItemRefused
 
 
 class _Events(EventEncoder):
-    """Content goes unnamed, because `onmessage` sees only that; the end and failures are named."""
+    """Content is unnamed, because `onmessage` receives only that. The end and errors are named."""
 
     def one(self, item: object) -> bytes:
         if type(item) is dict:
@@ -32,7 +32,7 @@ class _Events(EventEncoder):
             return encode_text(item)
         if isinstance(item, Event):
             check_source_event(item)
-            # Ids come from a log; one that a source invents would be a cursor into nothing.
+            # Ids come from a log. One that a source invents would be a cursor to nowhere.
             return encode_sse(replace(item, id="") if item.id else item)
         if isinstance(item, bytes | bytearray | memoryview):
             raise ItemRefused("bytes need as_bytes or as_text")
@@ -53,7 +53,7 @@ class _Events(EventEncoder):
         type, kind, _, data = split_line(line)
         block = b"" if type == b'"message"' else b"event: %b\n" % to_utf8(from_json(type))
         if kind in (b"text", b"line"):
-            # Text goes as it is, not as JSON; and a line may hold more than is sent.
+            # Text is sent as text, not as JSON; and a line may hold more than is sent.
             text = stored_event(line, "").data if b"\\" in data or data[:1] == b"{" else None
             if text is not None:
                 return block + encode_sse(Event(data=text, id=id))
@@ -68,4 +68,4 @@ class _Events(EventEncoder):
 
 
 as_sse: Format[object] = Format("as_sse", f"{EVENT_STREAM}; charset=utf-8", _Events, shared=True)
-"""Server-sent events: text as it is, other values as JSON; then `event: end`, or `event: error`."""
+"""Server-sent events: text unchanged, other values as JSON; then `event: end` or `event: error`."""

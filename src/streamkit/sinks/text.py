@@ -1,4 +1,4 @@
-"""`as_text` and `as_bytes`: what the items say, with nothing around it."""
+"""`as_text` and `as_bytes`: the content of the items, with nothing around it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _Bytes: TypeAlias = bytes | bytearray | memoryview
 
 
 class _Text(Encoder[object]):
-    """Text as it is, bytes as UTF-8 that may be cut anywhere, the rest as a line of JSON."""
+    """Text unchanged, bytes as UTF-8 that may be cut anywhere, other items as a line of JSON."""
 
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
@@ -67,7 +67,7 @@ class _Raw(Encoder[_Bytes | str]):
 
 
 as_text: Format[object] = Format("as_text", "text/plain; charset=utf-8", _Text, shared=True)
-"""Plain text: a `str` as it is, other values as JSON lines. A failure cuts the connection."""
+"""Plain text: a `str` unchanged, other values as JSON lines. A failure cuts the connection."""
 
 as_bytes: Format[_Bytes | str] = Format("as_bytes", "application/octet-stream", _Raw)
-"""Bytes as they are, text as UTF-8, nothing else. A failure cuts the connection."""
+"""Bytes unchanged, text as UTF-8, and nothing else. A failure cuts the connection."""

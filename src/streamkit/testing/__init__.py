@@ -34,11 +34,11 @@ async def check_store(
     rounds: int = 50,
     first_round: int = 0,
 ) -> None:
-    """Check that a store does what `Streams` relies on; raise `StoreBroken` where it does not.
+    """Check that a store does what `Streams` relies on; raise `StoreBroken` if it does not.
 
-    `make_store` returns a context manager that gives a store, fresh and empty. Each rule is tried
-    on one of its own; then each round makes some 60 random calls to one, and the same calls to a
-    `MemoryStore`. A round is the same whenever it runs, so that a failing one can be repeated.
+    `make_store` returns a context manager that yields a fresh, empty store. Each rule is tried on a
+    store of its own. Then each round makes about 60 random calls to a store, and the same calls to
+    a `MemoryStore`. A round is the same each time it runs, so that you can repeat one that fails.
 
     Example:
         @asynccontextmanager
@@ -66,11 +66,12 @@ async def check_store(
 
 
 class FaultyStore:
-    """Make a store behave as on a bad day: a wrapper that loses answers, bells and time.
+    """Wrap a store to make it fail: it loses answers and bells, and delays calls.
 
-    `lost_acks`, `delays` and `away` are how often, from 0.0 to 1.0, a claim, an append or a cancel
-    is applied and then raises `StoreAway`, a call waits a little, and a call raises `StoreAway`
-    and does nothing. `hints` is how often a bell arrives. `faults` counts what happened.
+    Each rate is from 0.0 to 1.0. `lost_acks` is how often a claim, an append or a cancel is applied
+    and then raises `StoreAway`. `delays` is how often a call waits a little. `away` is how often a
+    call raises `StoreAway` and does nothing. `hints` is how often a bell arrives. `faults` counts
+    what happened.
 
     Example:
         streams = Streams(FaultyStore(MemoryStore(), random=Random(1), lost_acks=0.25, hints=0.0))
@@ -86,17 +87,17 @@ class FaultyStore:
         hints: float = 1.0,
         away: float = 0.0,
     ) -> None:
-        """`random` decides; with the same one and the same calls the faults are the same."""
+        """`random` decides. With the same seed and the same calls, the faults are the same."""
         self.durable = store.durable
         self.faults: Counter[str] = Counter()
-        """How many there were: "lost ack", "delay", "lost bell", "away"."""
+        """How many of each there were: "lost ack", "delay", "lost bell", "away"."""
         self._store = store
         self._random = random
         self._lost_acks, self._delays, self._away = lost_acks, delays, away
         self._lost_bells = 1.0 - hints
 
     async def __aenter__(self) -> Self:
-        """Open the store inside, if it wants to be opened."""
+        """Open the wrapped store, if it has to be opened."""
         if isinstance(self._store, AbstractAsyncContextManager):
             await self._store.__aenter__()
         return self
@@ -139,7 +140,7 @@ class FaultyStore:
 
     @asynccontextmanager
     async def bells(self) -> AsyncIterator[AsyncIterator[str | None]]:
-        """Give the bells that are not lost."""
+        """Yield the bells that are not lost."""
         async with self._store.bells() as bells:
             yield _Heard(bells, lambda: self._happens("lost bell", self._lost_bells))
 
@@ -158,7 +159,7 @@ class FaultyStore:
         return result
 
     async def _wait(self) -> None:
-        """Let the others go first, by a few turns or by milliseconds."""
+        """Let other tasks run first, for a few turns or a few milliseconds."""
         if not self._happens("delay", self._delays):
             return
         if self._random.random() < 0.5:

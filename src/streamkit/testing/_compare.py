@@ -1,7 +1,7 @@
 """Random calls to a store, compared with the same calls to a model of one.
 
-Any call may be doubled, as by a writer that lost the answer to the first. What the wall clock says
-is not compared, only whether it says something. Rule: nothing here knows which store it is.
+Any call may be made twice, as by a writer that lost the answer to the first. Times of the wall
+clock are not compared, only whether they are set. Rule: nothing here knows which store it is.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from ..errors import StreamkitError
 _Result: TypeAlias = Head | Page | list[tuple[str, Head]] | None
 _Ask: TypeAlias = Callable[[Store], Awaitable[_Result]]
 
-# Names that a store could mix up: they differ in case, in what is a wildcard in SQL, in order.
+# Names that a store could mix up: they differ in case, in SQL wildcards, or in order.
 _NAMES = ("0", "A", "Z.z", "a", "a%b", "a-b", "a:1", "a:10", "a:2", "a_b", "axb", "b~")
 _PREFIXES = ("", "a", "A", "a:1", "a_", "a%")
 _REASONS = ("", "stop", "stop it, please", "näher \N{LINE SEPARATOR} \N{PILE OF POO}")
 _ENDED: tuple[Ended, ...] = ("done", "error", "cancelled", "orphaned")
 _OVERS: tuple[Over, ...] = ("nothing", "lapsed", "lapsed", "anything")
 
-# Far above the bounds of 32 bits, and far below 2**53, where a float ends to be exact.
+# Far above 32 bits, and far below 2**53, above which a float is no longer exact.
 _EPOCH = 1 << 40
 
 _RULES = {
@@ -48,12 +48,12 @@ class StoreBroken(StreamkitError, AssertionError):
     code = "store-broken"
 
     def __init__(self, rule: str, found: str) -> None:
-        """`rule` is a sentence without its dot; `found` says what came instead of what."""
+        """`rule` is a sentence without its full stop; `found` says what the store did instead."""
         super().__init__(f"{rule}. {found}")
 
 
 async def compare(store: Store, model: Store, random: Random, *, calls: int = 60) -> None:
-    """Make random calls to both, then read all that they hold; raise `StoreBroken` if they differ.
+    """Make random calls to both, then read everything. Raise `StoreBroken` if they differ.
 
     Both must be empty.
     """
@@ -64,7 +64,7 @@ async def compare(store: Store, model: Store, random: Random, *, calls: int = 60
 
 
 class _Pair:
-    """A store and its model: whatever is asked, both are asked."""
+    """A store and its model. Every call is made to both."""
 
     def __init__(self, store: Store, model: Store, random: Random) -> None:
         self.store, self.model, self.random = store, model, random
@@ -130,14 +130,14 @@ class _Pair:
                 await self.ask_page(name, after, self.random.randint(0, 9))
 
     async def head(self, name: str) -> Head | None:
-        """Return the head that the model has: what is asked next is mostly near to it."""
+        """Return the model's head, so that most of the next calls are close to it."""
         page = await self.model.read(name, 0, 0)
         return None if page is None else page.head
 
     def some_claim(self, name: str, head: Head | None, *, mostly: int = 0) -> Claim:
-        """Return the claim of a stream, or one that differs in a part; any, if there is none.
+        """Return the claim of a stream or one that differs in a part; without a stream, any claim.
 
-        Its epoch is `mostly` so much above that of the stream.
+        In most cases its epoch is `mostly` above the stream's epoch.
         """
         random = self.random
         life, epoch, token = "life1", _EPOCH, "token1"
@@ -179,7 +179,7 @@ class _Pair:
         return f"This shows in the last of {len(self.said)} calls:\n    {calls}"
 
 
-# Half of the calls are appends: the rest is what may come between them.
+# Nearly half of the calls are appends; the others are what may come between them.
 _CALLS = (
     (
         _Pair.claim,
@@ -195,7 +195,7 @@ _CALLS = (
 
 
 def _problem(given: _Result, expected: _Result, *, ordered: bool) -> str:
-    """Say how a result differs from the model's; "" when it does not."""
+    """Say how a result differs from the model's; "" if it does not."""
     if isinstance(given, list) and isinstance(expected, list) and not ordered:
         given, expected = sorted(given, key=_by_name), sorted(expected, key=_by_name)
     if _timeless(given) != _timeless(expected):
@@ -210,7 +210,7 @@ def _problem(given: _Result, expected: _Result, *, ordered: bool) -> str:
 
 
 def _timeless(result: _Result) -> object:
-    """Return a result in which two stores agree: of times only whether they are known."""
+    """Return a result without times, to compare two stores: only whether each time is known."""
     if isinstance(result, Page):
         return _timeless(result.head), result.events
     if isinstance(result, list):

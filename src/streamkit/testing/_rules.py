@@ -1,6 +1,6 @@
-"""What random calls to a store do not reach: each rule is a sentence, and a function that tries it.
+"""What random calls to a store do not cover: each rule is a sentence, and a function to check it.
 
-Rule: a function gets a store that is empty, and raises `Broken` with what it found instead.
+Rule: a function gets an empty store, and raises `Broken` with what it found instead.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from anyio.lowlevel import checkpoint
 
 from .._store.contract import CLAIMS_KEPT, Claim, Head, Page, Store
 
-_PATIENCE = 5.0  # what has not come by then does not come
+_PATIENCE = 5.0  # seconds; what has not happened by then will not happen
 
-# What text may hold, in ways that a store, its driver or a JSON column could change.
+# Text that a store, its driver or a JSON column could change.
 _EVENTS = (
     b'{"type":"message","kind":"text","time":1.500,"data":""}',
     b'{"data":"a \\u0000 \\n \\" \\\\ \\ud800 %s {0} $1 \' ; --"}',
@@ -31,7 +31,7 @@ _EVENTS = (
 
 
 class Broken(Exception):
-    """What was found instead."""
+    """The store broke a rule; the message says what was found instead."""
 
 
 async def _unknown(store: Store) -> None:
@@ -168,7 +168,7 @@ async def _new_life(store: Store) -> None:
     await store.claim(old, "nothing")
     await store.append(old, 0, [b"1", b"2"], forget=2)
     await store.cancel("a", "stop")
-    for _ in range(2):  # the second is the first again, whose answer was lost
+    for _ in range(2):  # the second call repeats the first, as if its answer was lost
         head = _known(await store.claim(new, "anything"))
         clean = (head.life, head.first, head.cancel) == ("life2", 1, None)
         _expect(clean and head.claims == (("token2", 1),), f"it begins as {head}")
@@ -192,7 +192,7 @@ async def _bells(store: Store) -> None:
             await call()
             for bells in (first, second):
                 await _heard(bells, "a:b", what)
-    async with store.bells():  # one that nobody listens to harms nobody
+    async with store.bells():  # a listener that never reads must do no harm
         await store.claim(claim, "anything")
 
 
@@ -252,7 +252,7 @@ def _page(page: Page | None) -> Page:
 
 
 async def _together(calls: Sequence[Callable[[], Awaitable[Head | None]]]) -> list[Head]:
-    """Make the calls at the same time, and return the heads that they return."""
+    """Make the calls at the same time, and return their heads."""
     heads: list[Head | None] = []
 
     async def make(call: Callable[[], Awaitable[Head | None]]) -> None:
@@ -274,7 +274,7 @@ async def _gone(store: Store, name: str) -> bool:
 
 
 async def _until(asked: Callable[[], Awaitable[bool]], otherwise: str) -> None:
-    """Ask until it is so. By the clock of the machine, since the loop's may be a test's own."""
+    """Wait until `asked` is true, by the machine's clock: the event loop's may be a test's own."""
     deadline = time.monotonic() + _PATIENCE
     while not await asked():
         _expect(time.monotonic() < deadline, otherwise)

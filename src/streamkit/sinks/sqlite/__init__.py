@@ -1,9 +1,9 @@
 """`SQLiteStore`: streams in one file, for all processes of one host.
 
-Rules here. One thread writes, and what gathered while it committed is its next transaction, over
-all streams: so a busy process pays for one fsync where it would have paid for fifty. Another
-thread reads, each time from one snapshot. What Python has to do is done before and after, because
-a process that is stopped inside a transaction keeps all others from writing.
+Rules here. One thread writes. The calls that arrive during a commit form its next transaction, over
+all streams, so a busy process pays for one fsync instead of fifty. Another thread reads, each time
+from one snapshot. Python work is done before and after a transaction, because a process that is
+stopped inside one keeps all others from writing.
 """
 
 from __future__ import annotations
@@ -33,24 +33,24 @@ T = TypeVar("T")
 class SQLiteStore:
     """Keep streams in one SQLite file, shared by all processes of one host.
 
-    `async with` opens the file and closes it; `Streams` does that. Without it, the first call
-    opens the file, and `aclose()` closes it. There may be one `SQLiteStore` per process and file,
-    for any number of event loops, and it must be made or first used after a fork. Leave the file
-    on a disk of the host: SQLite's log does not work over a network.
+    `async with` opens and closes the file; `Streams` does that for you. Otherwise the first call
+    opens the file, and `aclose()` closes it. Use one `SQLiteStore` per process and file, for any
+    number of event loops, and create or first use it after a fork. Keep the file on a disk of the
+    host: SQLite's log does not work over a network.
 
-    What is acknowledged survives the end of every process, `kill -9` included. With `synchronous`
-    at "full" each commit waits for the disk, so it survives a loss of power as well, as far as the
-    disk keeps its word. At "normal" commits are some times faster, and the newest may be lost when
-    the power or the operating system fails; the file is consistent even then.
+    Acknowledged events survive the end of any process, even by `kill -9`. With `synchronous="full"`
+    each commit waits for the disk, so they also survive a power loss, as far as the disk keeps its
+    promises. With "normal", commits are several times faster, but the newest may be lost if the
+    power or the operating system fails; the file stays consistent even then.
 
-    Other processes notice a change when they next look, every `poll` seconds while they listen.
-    `max_page_count` bounds the file, in pages of 4 KiB. `StoreAway` says that the file is locked
-    for more than 5 s, that the disk is full or fails, or that the file was replaced or removed
-    while it was open: it is not looked at again before it was closed. Put an older copy in its
-    place only when no process has it open, without the `-wal` and `-shm` of the other.
+    Other processes poll for changes every `poll` seconds while they listen. `max_page_count` bounds
+    the file, in pages of 4 KiB. `StoreAway` means that the file was locked for more than 5 s, that
+    the disk is full or fails, or that the file was replaced or removed while it was open; then the
+    file is not used again until the store is closed. Restore an older copy only while no process
+    has the file open, and without the old `-wal` and `-shm` files.
 
     The clock of the store is the wall clock of the host. If it jumps ahead, leases pass early and
-    living streams may be orphaned; if it jumps back, they pass late.
+    live streams may be orphaned; if it jumps back, leases pass late.
 
     Example:
         streams = Streams(SQLiteStore("streams.db"))
@@ -66,7 +66,7 @@ class SQLiteStore:
         poll: float = 0.005,
         max_page_count: int | None = None,
     ) -> None:
-        """Nothing is opened yet, and no thread is started."""
+        """Open nothing and start no thread yet."""
         file = self._file = SQLiteFile(path, synchronous, max_page_count)
         listeners, ringer = Listeners(), token_hex(8)
         self._listeners, self._users, self._closed = listeners, 0, False
@@ -81,7 +81,7 @@ class SQLiteStore:
         )
 
     async def __aenter__(self) -> Self:
-        """Open the file, and make its tables if there are none."""
+        """Open the file, and create its tables if there are none."""
         self._users, self._closed = self._users + 1, False
         try:
             await self._writer.call(lambda _: None)
@@ -91,21 +91,21 @@ class SQLiteStore:
         return self
 
     async def __aexit__(self, *error: object) -> None:
-        """Close the file when the last of those who entered leaves."""
+        """Close the file when the last `async with` block ends."""
         self._users -= 1
         if not self._users:
             await self.aclose()
 
     async def aclose(self) -> None:
-        """Do what was asked for, end the threads and close the file; later calls fail."""
+        """Finish the calls that wait, end the threads and close the file. Later calls fail."""
         self._closed = True
-        async with AsyncExitStack() as stack:  # each, whatever the one before it raised
+        async with AsyncExitStack() as stack:  # close each, even if one of them raises
             stack.callback(self._file.forget)
             for worker in (self._writer, self._reader, self._poller):
                 stack.push_async_callback(worker.aclose)
 
     async def claim(self, claim: Claim, over: Over) -> Head | None:
-        """Become the writer, and return the head as it then is; None when there is no stream."""
+        """Become the writer. Return the head as it is afterwards, or None if there is no stream."""
         return head_of(await self._change(lambda changes: changes.claim(claim, over)))
 
     async def append(
@@ -119,7 +119,7 @@ class SQLiteStore:
     ) -> Head | None:
         """Add, close, trim and renew the lease in one atomic step, or do nothing.
 
-        A cancelled call is applied or not, as a whole.
+        A cancelled call is applied as a whole or not at all.
         """
         tail, batch = expected + len(events), b"\n".join(events)
 
@@ -131,16 +131,16 @@ class SQLiteStore:
         return head_of(await self._change(append))
 
     async def read(self, name: str, after: int, limit: int) -> Page | None:
-        """Return up to `limit` events and the head, from one snapshot; None for no such stream.
+        """Return up to `limit` events and the head, from one snapshot; None without a stream.
 
-        Fewer than there are, when they are large: a page has 1 MiB and a batch at most.
+        Large events make a page shorter: it has at most 1 MiB plus one batch.
         """
         row, events = await self._look(lambda sql: read_page(sql, name, after, limit))
         head = head_of(row)
         return None if head is None else Page(head, events)
 
     async def cancel(self, name: str, reason: str) -> Head | None:
-        """Note the wish in the head of an open stream, unless there is one; ring its bell."""
+        """Note a request to cancel in an open stream's head, unless it has one; ring its bell."""
         return head_of(await self._change(lambda changes: changes.cancel(name, reason)))
 
     async def delete(self, name: str) -> None:
@@ -150,15 +150,16 @@ class SQLiteStore:
     async def names(
         self, prefix: str = "", after: str = "", limit: int = 100
     ) -> list[tuple[str, Head]]:
-        """Return streams by name, in the order of code points: those above `after`."""
+        """Return the streams with names above `after`, sorted by code points."""
         where = "name > ? AND name >= ? AND name < ? ORDER BY name LIMIT ?"
-        end = prefix + "\U0010ffff"  # above every name that begins so
+        end = prefix + "\U0010ffff"  # above every name with this prefix
         return await self._list(where, after, prefix, end, max(0, limit))
 
     async def sweep(self) -> list[tuple[str, Head]]:
-        """Remove what is past its `keep`; return open streams whose lease has passed.
+        """Remove streams that are past their `keep`; return open streams whose lease has passed.
 
-        What is removed is gone at once; its bytes go in slices, with room for others in between.
+        Removed streams are gone at once. Their bytes are deleted in slices, so that other writers
+        can write in between.
         """
         while await self._change(Changes.tidy):
             pass
@@ -166,12 +167,12 @@ class SQLiteStore:
 
     @asynccontextmanager
     async def bells(self) -> AsyncIterator[AsyncIterator[str | None]]:
-        """Give names that may have changed; None: any may have."""
+        """Yield the names of streams that may have changed. None means that any may have."""
         self._check_open()
         listener = Listener()
         self._listeners.add(listener)
         try:
-            await self._poller.call(lambda _: None)  # what changes from here on is noticed
+            await self._poller.call(lambda _: None)  # from here on, changes are noticed
             yield listener
         finally:
             self._listeners.discard(listener)

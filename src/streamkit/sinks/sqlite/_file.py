@@ -1,4 +1,4 @@
-"""The file of `SQLiteStore`: its tables, how it is opened, and what can be wrong with it."""
+"""The file of `SQLiteStore`: its tables, how to open it, and what can be wrong with it."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from ...errors import StoreAway, UnusableFile, UsageError
 
 VERSION = 1
 
-# `id` is the number of the change that began the life of a stream, `rung` that of its last one.
-# These numbers only ever grow, over all streams. `gone` remembers what was removed: for the bells,
-# and because the batches go in slices; 60 MB at once kept every writer waiting for 0.2 s.
+# `id` is the number of the change that began the life of a stream, `rung` that of its last change.
+# These numbers only ever grow, over all streams. `gone` remembers removed streams: for the bells,
+# and because batches are deleted in slices; 60 MB at once made every writer wait for 0.2 s.
 #
-# The batches of all streams are one table in the order in which they came. As a table WITHOUT
-# ROWID, ordered by stream, a commit of two events for each of 50 streams took 2.8 times as long:
-# each stream has its own page to write.
+# The batches of all streams are in one table, in the order in which they arrived. With a table
+# WITHOUT ROWID, ordered by stream, a commit of two events for each of 50 streams took 2.8 times as
+# long: each stream has its own page to write.
 SCHEMA = f"""
 CREATE TABLE stream (
   id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, life TEXT NOT NULL, epoch INTEGER NOT NULL,
@@ -42,16 +42,16 @@ PRAGMA user_version = {VERSION};
 
 _TABLES = "SELECT count(*) FROM sqlite_master"
 
-# How long a call waits for the file while another process writes, and how often it asks. SQLite's
-# own way to wait sleeps for longer each time, up to 0.1 s: with four processes that wrote all the
-# time, one waited for 1.3 s for its turn, and so for 0.03 s.
+# How long a call waits for the file while another process writes, and how often it retries.
+# SQLite's own wait sleeps longer each time, up to 0.1 s: with four processes that wrote all the
+# time, one waited 1.3 s for its turn; with this pause it waited 0.03 s.
 PATIENCE = 5.0
 PAUSE = 0.0005
 
-# What the log of SQLite may keep of the disk after a burst.
+# How much disk space SQLite's log may keep after a burst.
 LOG_BYTES = 64 << 20
 
-# What the driver raises when it was called wrongly: to try again would not help.
+# What the driver raises when it is called wrongly: trying again would not help.
 MISTAKES = (
     sqlite3.DataError,
     sqlite3.InterfaceError,
@@ -61,7 +61,7 @@ MISTAKES = (
 
 
 class SQLiteFile:
-    """Where the file is, how each connection to it is set up, and which file it was."""
+    """The path of the file, the settings for each connection, and which file it was first."""
 
     def __init__(
         self,
@@ -85,7 +85,7 @@ class SQLiteFile:
             self._settings.append(f"PRAGMA max_page_count = {max_page_count}")
 
     def connect(self) -> sqlite3.Connection:
-        """Open a connection for this thread; make the tables if there are none."""
+        """Open a connection for this thread; create the tables if there are none."""
         self.check()
         sql = sqlite3.connect(self.path, timeout=PATIENCE, isolation_level=None)
         try:
@@ -98,20 +98,20 @@ class SQLiteFile:
         return sql
 
     def check(self) -> None:
-        """Raise when the path leads to another file than before, or to none.
+        """Raise if the path leads to a different file than before, or to none.
 
-        SQLite does not notice, and would go on with a file that nobody sees any more. Nor is the
-        new one opened: this process may still hold the log and the locks that belong to the old.
+        SQLite does not notice this, and would go on with a file that no other process sees. The new
+        file is not opened either: this process may still hold the log and locks of the old one.
         """
         if self._place is not None and self._place != _place(self.path):
             raise sqlite3.OperationalError("the file was moved, removed or replaced while open")
 
     def forget(self) -> None:
-        """Take whatever file is there next time. Only when no connection is open."""
+        """Accept any file next time. Call this only when no connection is open."""
         self._place = None
 
     def _prepare(self, sql: sqlite3.Connection) -> None:
-        sql.execute("BEGIN")  # another process may make the tables between the two
+        sql.execute("BEGIN")  # another process may create the tables between the two reads
         version, tables = scalar(sql, "PRAGMA user_version"), scalar(sql, _TABLES)
         sql.execute("COMMIT")
         if version > VERSION:
@@ -123,8 +123,9 @@ class SQLiteFile:
         if version == 0:
             if tables:
                 raise UnusableFile(self.path, "has other tables; give streams a file of their own")
-            # Removed streams leave free pages, which later ones use. Only with this can the disk be
-            # given back after a burst; it cost no speed that could be measured. It has to be first.
+            # Removed streams leave free pages, which later streams use. Only with this setting can
+            # disk space be given back after a burst. It had no measurable cost. It has to come
+            # first.
             sql.execute("PRAGMA auto_vacuum = INCREMENTAL")
         deadline = monotonic() + PATIENCE
         patiently(sql, "PRAGMA journal_mode = WAL", deadline)
@@ -142,12 +143,12 @@ class Link:
     """The connection of one thread, opened when it is first needed."""
 
     def __init__(self, file: SQLiteFile, setting: str = "PRAGMA query_only = 1") -> None:
-        """Nothing is opened yet; `setting` is what this connection has of its own."""
+        """Open nothing yet. `setting` is an extra setting for this connection."""
         self._file, self._setting = file, setting
         self._sql: sqlite3.Connection | None = None
 
     def open(self) -> sqlite3.Connection:
-        """Return it, if it still is one to the right file."""
+        """Return the connection, or raise if it no longer leads to the right file."""
         if self._sql is None:
             self._sql = self._file.connect()
             self._sql.execute(self._setting)
@@ -155,14 +156,14 @@ class Link:
         return self._sql
 
     def close(self) -> None:
-        """Close it. The last one that is closed moves SQLite's log into the file."""
+        """Close the connection. Closing the last one moves SQLite's log into the file."""
         sql, self._sql = self._sql, None
         if sql is not None:
             sql.close()
 
 
 def patiently(sql: sqlite3.Connection, statement: str, deadline: float) -> None:
-    """Execute a statement, again and again while another process is in the way."""
+    """Execute a statement, and retry while another process holds a lock."""
     while True:
         try:
             sql.execute(statement)
@@ -176,12 +177,12 @@ def patiently(sql: sqlite3.Connection, statement: str, deadline: float) -> None:
 
 
 def scalar(sql: sqlite3.Connection, query: str) -> Any:
-    """Return the one value that a query gives."""
+    """Return the single value of a query."""
     return sql.execute(query).fetchone()[0]
 
 
 def as_store_error(error: Exception) -> Exception:
-    """Return what to raise for an error of the driver: mostly, that the store is away."""
+    """Return the exception to raise for an error of the driver, usually a `StoreAway`."""
     if not isinstance(error, sqlite3.Error) or isinstance(error, MISTAKES):
         return error
     told = StoreAway(f"{type(error).__name__}: {error}")

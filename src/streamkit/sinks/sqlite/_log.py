@@ -1,6 +1,6 @@
-"""The log of each stream in the tables of `SQLiteStore`: how it is changed, and how it is read.
+"""The log of each stream in the tables of `SQLiteStore`: how to change it, and how to read it.
 
-Rule: no function here begins or ends a transaction, or waits. So any number share one.
+Rule: no function here begins or ends a transaction, or waits. So any number of calls can share one.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ Row: TypeAlias = tuple[Any, ...]
 
 _HEAD = "life, epoch, claims, first, tail, state, cancel, started, ended, expires"
 
-# The number of the newest change. When the stream that has it is removed, `gone` has a newer one,
-# and the newest of `gone` stays: so no number is given twice.
+# The number of the newest change. If its stream is removed, `gone` has a newer number, and the
+# newest row of `gone` is kept. So no number is used twice.
 TOP = (
     "SELECT max(ifnull((SELECT max(rung) FROM stream), 0), ifnull((SELECT max(rung) FROM gone), 0))"
 )
 
-# The oldest streams that were removed and whose batches are still there.
+# The oldest removed streams whose batches still exist.
 _REMOVED = "(SELECT id FROM gone WHERE id IS NOT NULL ORDER BY id LIMIT :slice)"
 _BATCHES = f"(SELECT rowid FROM batch WHERE stream IN {_REMOVED} LIMIT :slice)"  # noqa: S608
 _REMOVE_BATCHES = f"DELETE FROM batch WHERE rowid IN {_BATCHES}"  # noqa: S608
@@ -34,26 +34,26 @@ _NONE_LEFT = f"UPDATE gone SET id = NULL WHERE id IN {_REMOVED}"  # noqa: S608
 
 
 class Changes:
-    """What one transaction changes, all at one time, and the names of the streams that it rings."""
+    """The changes of one transaction, all at one time, and the names of the streams to ring for."""
 
-    # So many streams, and so many batches, are removed in one transaction: 5 ms for large batches.
+    # How many streams, and how many batches, one transaction removes: 5 ms for large batches.
     slice = 32
 
-    # For so many seconds it is remembered who was removed; a later bell is no use.
+    # For how many seconds removed streams are remembered; a later bell is of no use.
     gone_seconds = 10.0
 
-    # Of a file that is free by more than a quarter, so many pages of 4 KiB are given back in one
+    # If more than a quarter of the file is free, how many pages of 4 KiB are given back in one
     # transaction: 5 ms for this many.
     give_back = 500
 
     def __init__(self, sql: sqlite3.Connection, ringer: str) -> None:
-        """`ringer` is who makes the changes: a store does not ring itself from the file."""
+        """`ringer` identifies the store that makes the changes, so that its poller ignores them."""
         self._sql, self._ringer = sql, ringer
         self._now, self._top = time(), scalar(sql, TOP)
         self.names: list[str | None] = []
 
     def claim(self, claim: Claim, over: Over) -> Row | None:
-        """Begin a life, or take one over, or do nothing."""
+        """Begin a life, take one over, or do nothing."""
         row = self._row(claim.name)
         if over == "lapsed":
             if row is not None:
@@ -106,7 +106,7 @@ class Changes:
         return self._row(name)
 
     def cancel(self, name: str, reason: str) -> Row | None:
-        """Note the wish, unless there is one."""
+        """Note a request to cancel, unless there is one."""
         done = self._sql.execute(
             "UPDATE stream SET cancel = ?, rung = ?, ringer = ?"
             " WHERE name = ? AND state = 'open' AND cancel IS NULL",
@@ -128,7 +128,7 @@ class Changes:
             self._ring(name)
 
     def tidy(self) -> bool:
-        """Remove a slice of what is not kept any more; return whether there was something."""
+        """Remove a slice of what is no longer kept; return whether there was anything to remove."""
         query = "SELECT name FROM stream WHERE expires <= ? LIMIT ?"
         expired = self._sql.execute(query, (self._now, self.slice)).fetchall()
         for (name,) in expired:
@@ -153,7 +153,7 @@ class Changes:
 
     def _take_over(self, claim: Claim, row: Row) -> None:
         claims = json.loads(row[2])
-        if claims[-1][0] != claim.token:  # it is the same after the file has lost its tail
+        if claims[-1][0] != claim.token:  # the same token claims again after the file lost its tail
             claims = [*claims, (claim.token, row[4] + 1)][-CLAIMS_KEPT:]
         who = (claim.name, claim.life, claim.epoch, json.dumps(claims))
         done = self._sql.execute(
@@ -168,14 +168,14 @@ class Changes:
         values = {"slice": self.slice}
         if self._sql.execute(_REMOVE_BATCHES, values).rowcount == self.slice:
             return True
-        # Those have none left: they are not looked for again.
+        # These streams have no batches left, so do not look for them again.
         return self._sql.execute(_NONE_LEFT, values).rowcount > 0
 
     def _give_back(self) -> bool:
         free = scalar(self._sql, "PRAGMA freelist_count")
         if free < self.give_back or free * 4 < scalar(self._sql, "PRAGMA page_count"):
             return False
-        for _ in range(self.give_back):  # the driver takes one step, however many are asked for
+        for _ in range(self.give_back):  # the driver frees one page, however many are requested
             self._sql.execute("PRAGMA incremental_vacuum(1)")
         return True
 
@@ -192,7 +192,7 @@ class Changes:
 def read_page(
     sql: sqlite3.Connection, name: str, after: int, limit: int
 ) -> tuple[Row | None, list[bytes]]:
-    """Return the row of a stream, and up to `limit` of its events, or fewer that are large."""
+    """Return the row of a stream and up to `limit` of its events, or fewer if they are large."""
     query = f"SELECT {_HEAD}, id FROM stream WHERE name = ?"  # noqa: S608 - the columns above
     row: Row | None = sql.execute(query, (name,)).fetchone()
     events: list[bytes] = []
@@ -203,7 +203,7 @@ def read_page(
         "SELECT last, events FROM batch WHERE stream = ? AND last > ? ORDER BY last",
         (row[-1], seen),
     )
-    for last, batch in batches:  # they are read one by one, so what is not needed is not read
+    for last, batch in batches:  # rows are read one by one, so unneeded batches are not read
         found = batch.split(b"\n")
         skip = seen - (last - len(found))  # above 0 when the first batch was seen in part
         events += found[max(0, skip) :]
@@ -221,7 +221,7 @@ def list_streams(sql: sqlite3.Connection, where: str, *values: object) -> list[R
 
 
 def head_of(row: Row | None) -> Head | None:
-    """Make a head of a row. This is done in the event loop, to keep transactions short."""
+    """Make a head from a row. This runs in the event loop, to keep transactions short."""
     if row is None:
         return None
     claims = tuple((token, first) for token, first in json.loads(row[2]))

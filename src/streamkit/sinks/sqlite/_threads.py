@@ -1,6 +1,6 @@
-"""The threads of `SQLiteStore`: one writes, one reads, one looks for what others have written.
+"""The threads of `SQLiteStore`: one writes, one reads, one polls for changes of other processes.
 
-Each has a connection of its own, which it opens when it first needs it, and closes at its end.
+Each thread has its own connection, which it opens when it first needs it, and closes at its end.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ..._store.worker import Asked
 from ._file import PATIENCE, Link, SQLiteFile, as_store_error, patiently, scalar
 from ._log import TOP, Changes
 
-# What other processes changed since a number.
+# Everything that changed since a number.
 _CHANGED = (
     "SELECT rung, name, ringer FROM stream WHERE rung > :seen"
     " UNION ALL SELECT rung, name, ringer FROM gone WHERE rung > :seen ORDER BY rung"
@@ -30,7 +30,7 @@ class _Thread:
         self._link = link
 
     def idle(self) -> None:
-        """There is nothing to do then."""
+        """Do nothing."""
 
     def close(self) -> None:
         """Close the connection."""
@@ -64,7 +64,7 @@ class Writer(_Thread):
             if len(calls) == 1:
                 _fail(calls, error)
                 return
-            half = len(calls) // 2  # who failed must not take the others along: find out who
+            half = len(calls) // 2  # a failed call must not fail the others: find out which it is
             self._commit(calls[:half], deadline)
             self._commit(calls[half:], deadline)
         else:
@@ -73,10 +73,10 @@ class Writer(_Thread):
 
     def _undo(self, sql: sqlite3.Connection) -> None:
         try:
-            if sql.in_transaction:  # after some errors SQLite has undone it by itself
+            if sql.in_transaction:  # after some errors SQLite has already rolled back
                 sql.execute("ROLLBACK")
         except sqlite3.Error:
-            self._link.close()  # it is opened again for the next group
+            self._link.close()  # the next group opens it again
 
 
 class Reader(_Thread):
@@ -98,12 +98,12 @@ class Reader(_Thread):
             except Exception as error:  # noqa: BLE001 - as above
                 _fail([asked], error)
         if sql.in_transaction:
-            with suppress(sqlite3.Error):  # of reads: there is nothing to lose
+            with suppress(sqlite3.Error):  # it only has reads, so there is nothing to lose
                 sql.execute("COMMIT")
 
 
 class Poller(_Thread):
-    """Look for what other processes changed, and ring for it."""
+    """Poll for changes of other processes, and ring for them."""
 
     def __init__(self, file: SQLiteFile, ringer: str, listeners: Listeners) -> None:
         super().__init__(Link(file))
@@ -119,7 +119,7 @@ class Poller(_Thread):
     def idle(self) -> None:
         try:
             names = self._changed()
-        except Exception:  # noqa: BLE001 - who reads now is told; the rest is made up for later
+        except Exception:  # noqa: BLE001 - reads raise it too; the missed bells are rung later
             self._missed = True
             return
         if names:
@@ -132,9 +132,9 @@ class Poller(_Thread):
             return []
         names: list[str | None] = []
         top = scalar(sql, TOP)
-        if self._missed or top < self._seen:  # the second: an older state was restored
+        if self._missed or top < self._seen:  # `top` goes back if an older state was restored
             names, self._seen = [None], top
-        elif self._seen < 0:  # the first look: what was before does not matter
+        elif self._seen < 0:  # the first poll: earlier changes do not matter
             self._seen = top
         else:
             names = self._rung_by_others(sql)
@@ -145,7 +145,7 @@ class Poller(_Thread):
         rows = sql.execute(_CHANGED, {"seen": self._seen}).fetchall()
         if rows:
             self._seen = rows[-1][0]
-        # The writer rings for its own changes, and at once.
+        # The writer of this process rings for its own changes, at once.
         return [name for _, name, ringer in rows if ringer != self._ringer]
 
 
