@@ -76,7 +76,8 @@ class Follower(ABC, Generic[V]):
         keep_alive: float | None = None,
     ) -> None:
         self.pause: Literal["ended", "ping", "idle"] = "idle"
-        """Why `take` returned nothing: the end, a due keep-alive, or it may rest until a ring."""
+        """Why `take` returned nothing: the stream is over, a keep-alive is due, or the follower may
+        rest until the room rings."""
         self.last: StoredEvent | None = None
         """How the stream ended; None while a client may come back to it."""
         self.mirrors = mirrors

@@ -144,7 +144,7 @@ class Appending:
         await self._store.claim(self.claim, "lapsed")
 
     def _write_again(self, head: Head, missing: int) -> None:
-        """Queue the lines that the store forgot again: the same bytes, so cursors stay valid."""
+        """Queue the forgotten lines for another append: the same bytes, so cursors stay valid."""
         lines = self._mirror.lines(head.tail)
         logger.warning(
             "the store forgot %d events of the stream %s that it had acknowledged",

@@ -43,7 +43,7 @@ class UpstreamStatus(UpstreamError):
     def __init__(
         self, upstream_status: int, body: str = "", *, retry_after: float | None = None
     ) -> None:
-        """`body` is the start of the response body; `retry_after` is what it asks for, in seconds."""
+        """`body` is the start of the response body, `retry_after` the requested wait in seconds."""
         super().__init__(f"the upstream answered with status {upstream_status}")
         self.upstream_status = upstream_status
         self.body = body
