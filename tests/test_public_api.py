@@ -28,6 +28,8 @@ from streamkit import (
 from streamkit.sources.process import Exit
 from streamkit.sources.upstream import Reconnect
 
+from .errors.test_errors import CLASSES
+
 PUBLIC = {
     "Claim",
     "Encoder",
@@ -219,6 +221,17 @@ def test_names_of_a_module_in_parts_say_that_they_are_of_the_whole(module: str) 
     for name in MODULES[module]:
         if inspect.isclass(value := getattr(face, name)) or inspect.isfunction(value):
             assert value.__module__ == module
+
+
+@pytest.mark.parametrize("kind", CLASSES)
+def test_the_annotations_of_an_error_can_be_read(kind: type) -> None:
+    assert get_type_hints(kind)
+
+
+def test_the_modules_of_what_flows_are_found_once_the_package_is_imported() -> None:
+    assert run(
+        "import streamkit; print(streamkit.models.Text('x'), streamkit.logs.Level is not None)"
+    )
 
 
 @pytest.mark.parametrize(

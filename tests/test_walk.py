@@ -127,6 +127,6 @@ async def test_from_the_store_to_a_follower() -> None:
 
 
 @pytest.mark.parametrize("walk", ["source → wire", "source → store", "store → follower"])
-def test_a_walk_has_six_rooms_at_most_and_enters_none_twice(walk: str) -> None:
+def test_a_walk_is_drawn_with_six_rooms_at_most_and_none_of_them_twice(walk: str) -> None:
     rooms = drawn(walk)
     assert len(rooms) == len(set(rooms)) <= ROOMS_ON_THE_WAY

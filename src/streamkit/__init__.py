@@ -110,6 +110,8 @@ else:
 
     def __getattr__(name: str) -> object:
         """Load names that are imported lazily, and find names that have moved."""
+        if name in ("logs", "models"):
+            return import_module(f".{name}", __name__)
         if name in _LATER:
             globals()[name] = value = getattr(import_module(_LATER[name], __name__), name)
             return value

@@ -6,10 +6,11 @@ __all__ = ("MAX_TURN", "Turn", "call_soon", "shielded")
 
 from collections.abc import Callable
 from contextlib import suppress
+from math import inf
 from time import monotonic
 from typing import Any, TypeVarTuple
 
-from anyio import CancelScope, current_effective_deadline, current_time
+from anyio import CancelScope, current_time
 from anyio.lowlevel import EventLoopToken, checkpoint
 
 Ts = TypeVarTuple("Ts")
@@ -55,12 +56,10 @@ def call_soon(token: EventLoopToken, function: Callable[[*Ts], object], *args: *
         soon(function, *args)
 
 
-def shielded(seconds: float) -> CancelScope:
-    """Return a scope that protects a cleanup from cancellation for the given number of seconds.
+def shielded(seconds: float, *, until: float = inf) -> CancelScope:
+    """Return a scope for a cleanup that nobody interrupts, for so many seconds.
 
-    An earlier deadline of an outer scope applies too, unless it has passed: then it is the reason
-    for this cleanup.
+    It ends at the deadline `until`, if that comes sooner and has not passed yet.
     """
-    now, around = current_time(), current_effective_deadline()
-    deadline = now + seconds
-    return CancelScope(shield=True, deadline=min(deadline, around) if around > now else deadline)
+    now = current_time()
+    return CancelScope(shield=True, deadline=min(now + seconds, until if until > now else inf))

@@ -60,7 +60,7 @@ async def test_a_lost_cursor_is_told_by_a_process_that_does_not_know_it_was_fenc
 ) -> None:
     store = MemoryStore()
     gate, slow = held(store)
-    browser, bay_is_idle = Browser(), property(lambda _: True)
+    browser, room_is_idle = Browser(), property(lambda _: True)
     take, taken = FrameFollower.take, count()
 
     async def counted(follower: FrameFollower) -> bytes:
@@ -68,7 +68,7 @@ async def test_a_lost_cursor_is_told_by_a_process_that_does_not_know_it_was_fenc
         return await take(follower)
 
     monkeypatch.setattr(FrameFollower, "take", counted)
-    monkeypatch.setattr(WaitingRoom, "idle", bay_is_idle)
+    monkeypatch.setattr(WaitingRoom, "idle", room_is_idle)
     async with Streams(slow, drain=0, sweep=1000) as zombie:
         await read(await zombie.start("a", Fountain(*"xyz", wait=True)), 3)
         gate.hold("append")

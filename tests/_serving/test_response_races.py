@@ -23,10 +23,10 @@ def _rests_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(WaitingRoom, "idle", property(lambda _: True))
 
 
-def bay_of(streams: Streams) -> WaitingRoom:
-    tail = streams._mirrors.get("a")
-    assert tail is not None
-    (room,) = tail.rooms()
+def room_of(streams: Streams) -> WaitingRoom:
+    mirror = streams._mirrors.get("a")
+    assert mirror is not None
+    (room,) = mirror.rooms()
     return room
 
 
@@ -51,14 +51,14 @@ async def test_a_keep_alive_that_an_event_overtakes_is_not_written_beside_it() -
         tasks.start_soon(browser.follow, streams)
         with fail_after(10):
             for number in range(1, 21):
-                await eventually(lambda: browser.times(b"data: ") and bay_of(streams).resting)
-                tail, room = streams._mirrors.get("a"), bay_of(streams)
-                assert tail is not None
-                assert tail.head is not None
+                await eventually(lambda: browser.times(b"data: ") and room_of(streams).resting)
+                mirror, room = streams._mirrors.get("a"), room_of(streams)
+                assert mirror is not None
+                assert mirror.head is not None
                 (writer,) = room.resting
                 room.pings += 1
                 tasks.start_soon(writer.ping, CancelScope())  # as the clock does
-                tail.feed(tail.head, tail.seq, [line(number)])  # in the same turn of the loop
+                mirror.feed(mirror.head, mirror.seq, [line(number)])  # in the same turn of the loop
                 await shown(browser, number)
         browser.left.set()
         await eventually(lambda: browser.ended)
@@ -77,9 +77,9 @@ async def test_keep_alives_of_a_rest_are_not_sent_again_after_it() -> None:
                 await stream.send(str(number))
                 with fail_after(10):
                     await shown(browser, number)
-                    await eventually(lambda: bay_of(streams).resting)
+                    await eventually(lambda: room_of(streams).resting)
                 assert len(browser.times(PING)) == number - 1
-                room = bay_of(streams)
+                room = room_of(streams)
                 room.pings += 1
                 for writer in list(room.resting):
                     await writer.ping(CancelScope())
@@ -105,8 +105,8 @@ async def test_who_comes_out_of_a_rest_waits_for_the_keep_alive_that_is_being_wr
         async with streams.open("a") as stream:
             await stream.send("1")
             tasks.start_soon(browser.follow, streams)
-            await eventually(lambda: browser.chunks and bay_of(streams).resting)
-            (writer,) = bay_of(streams).resting
+            await eventually(lambda: browser.chunks and room_of(streams).resting)
+            (writer,) = room_of(streams).resting
             tasks.start_soon(writer.ping, CancelScope())
             await eventually(lambda: PING in order)
             await stream.send("2")
@@ -124,8 +124,8 @@ async def test_a_client_that_leaves_during_a_keep_alive_is_let_go() -> None:
     async with Streams(MemoryStore(), drain=0) as streams, create_task_group() as tasks:
         await streams.start("a", Fountain("x", wait=True))
         tasks.start_soon(browser.follow, streams)
-        await eventually(lambda: browser.chunks and bay_of(streams).resting)
-        (writer,) = bay_of(streams).resting
+        await eventually(lambda: browser.chunks and room_of(streams).resting)
+        (writer,) = room_of(streams).resting
         await writer.ping(CancelScope())
         await eventually(lambda: browser.ended)
         assert streams.statistics().followers == 0
@@ -181,7 +181,7 @@ async def test_a_mistake_of_a_response_ends_no_clock(
         await eventually(lambda: browser.chunks)
         mistaken = Mistaken()
         mistaken.since = -100.0
-        room = bay_of(streams)
+        room = room_of(streams)
         room.responses.add(mistaken)
         await eventually(lambda: "a response could not be looked after" in caplog.text)
         room.responses.discard(mistaken)

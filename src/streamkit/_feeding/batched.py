@@ -24,6 +24,7 @@ class Batched(AsyncIterator[T]):
 
     def __init__(self) -> None:
         self._taken: deque[T] = deque()
+        self._gave_way = False
 
     async def open(self) -> None:
         """Start what the items come from, such as a process. Else the first `read` starts it."""
@@ -38,8 +39,10 @@ class Batched(AsyncIterator[T]):
             taken.extend(await self.read())
             if not taken:
                 raise StopAsyncIteration
-        if not len(taken) % ITEMS_PER_TURN:
+        if not len(taken) % ITEMS_PER_TURN and not self._gave_way:
+            self._gave_way = True  # a call that is cancelled here must not stop here again
             await checkpoint()
+        self._gave_way = False
         return taken.popleft()
 
     async def batches(self) -> AsyncGenerator[Sequence[T], None]:

@@ -8,26 +8,31 @@ closes it.
 
 from __future__ import annotations
 
-__all__ = ("Feeding", "close", "feeding_now", "register")
+__all__ = ("Feeding", "close", "closing_within", "feeding_now", "register")
 
 from contextlib import AsyncExitStack
 from contextvars import ContextVar
 from inspect import isawaitable
+from math import inf
 from typing import Protocol
 
-from anyio import get_current_task
+from anyio import CancelScope, get_current_task
+
+from .._loop import shielded
 
 
 class Feeding:
     """The task that iterates a source, and the sources that the library opened in that task."""
 
-    __slots__ = ("left", "opened", "task")
+    __slots__ = ("deadline", "left", "opened", "task")
 
     def __init__(self) -> None:
         self.task = get_current_task().id
         self.left = False
         """Whether the reader has left. Check it because the reader leaves by a single cancellation,
         which may coincide with a timeout in the source and be mistaken for that timeout."""
+        self.deadline = inf
+        """When its cleanup has to be over, once that has begun."""
         self.opened: list[_Closing] = []
 
     async def close(self) -> None:
@@ -47,6 +52,12 @@ class _Closing(Protocol):
 
 
 feeding_now: ContextVar[Feeding | None] = ContextVar("streamkit_feeding", default=None)
+
+
+def closing_within(seconds: float) -> CancelScope:
+    """Return a shielded scope for closing a source, no longer than the cleanup it is part of."""
+    feeding = feeding_now.get()
+    return shielded(seconds, until=inf if feeding is None else feeding.deadline)
 
 
 def register(source: _Closing) -> None:

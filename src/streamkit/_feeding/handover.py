@@ -1,8 +1,8 @@
 """`Handover`: one task iterates and encodes a source, another takes everything that is ready.
 
 Rules here: only the feeding task touches the source: it opens, iterates and closes it. The error
-comes after the items. Only `take()` reports the end. Code that starts `feed()` must call `leave()`
-on every way out.
+comes after the items. Only `take()`, or `take_pieces()`, reports the end. Code that starts `feed()`
+must call `leave()` on every way out.
 """
 
 from __future__ import annotations

@@ -60,7 +60,7 @@ class Leaving:
                 if self.left:
                     self.clean_up()
                 self._feeding = feeding = Feeding()
-                feeding.left = self.left
+                feeding.left, feeding.deadline = self.left, self._guard.deadline
                 feeding_now.set(feeding)
                 await _cancelled_once(work(feeding), self)
             if self._guard.cancel_called:  # which only its deadline does
@@ -87,6 +87,8 @@ class Leaving:
         """
         if self._guard.deadline == inf:
             self._guard.shield, self._guard.deadline = True, current_time() + self._close_timeout
+            if self._feeding is not None:
+                self._feeding.deadline = self._guard.deadline
 
     @property
     def is_cleaning_up(self) -> bool:

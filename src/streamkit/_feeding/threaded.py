@@ -13,7 +13,7 @@ from contextvars import copy_context
 from threading import Condition, Thread
 from typing import Any, BinaryIO, TypeVar
 
-from anyio import Event
+from anyio import Event, current_effective_deadline
 from anyio.lowlevel import current_token
 
 from .._items.format import Encoder
@@ -101,7 +101,7 @@ class Threaded(Batched[T]):
             return
         if self._given_up:
             return
-        with shielded(self.close_timeout):
+        with shielded(self.close_timeout, until=current_effective_deadline()):
             while wake := self._wait_for_thread():
                 await wake.wait()
             self._raise_error()

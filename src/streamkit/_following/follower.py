@@ -176,7 +176,7 @@ class Follower(ABC, Generic[V]):
             if mirror.last is not None and self._seq == mirror.seq - 1:
                 self._end(mirror.last)
                 return None
-            if found := self._from_tail():
+            if found := self._from_mirror():
                 value, self._seq = found
                 self._seen = head
                 return value
@@ -242,7 +242,7 @@ class Follower(ABC, Generic[V]):
     def _end(self, last: StoredEvent) -> None:
         self.last, self.pause = last, "ended"
 
-    def _from_tail(self) -> tuple[V, int] | None:
+    def _from_mirror(self) -> tuple[V, int] | None:
         """Return what the mirror has, and the number of its last event; None if it is not there."""
         lines = self._mirror.lines(self._seq)
         if lines is None or self._mirror.head is None:
@@ -283,10 +283,10 @@ class FrameFollower(Follower[bytes]):
             mirrors, name, cursor, head, keep_alive if self.encoder.keep_alive else None
         )
 
-    def _from_tail(self) -> tuple[bytes, int] | None:
+    def _from_mirror(self) -> tuple[bytes, int] | None:
         if self._format.shared:
             return self._mirror.encoded(self._seq, self._format)
-        return super()._from_tail()
+        return super()._from_mirror()
 
     def _made(self, lines: Sequence[bytes], head: Head, after: int) -> bytes:
         return b"".join(map(self.encoder.kept, lines, ids(head, after + 1, len(lines))))

@@ -188,17 +188,17 @@ class Mirrors:
 
     async def _found(
         self, mirror: Mirror, patience: Patience
-    ) -> Literal["events", "nothing", "the end", "a bell"]:
+    ) -> Literal["events", "nothing", "look again", "the end", "a bell"]:
         """Feed a mirror with one page from the store, and return what was in it."""
         known, after = mirror.head, mirror.seq
         try:
             page = await self.store.read(mirror.name, after, self.page)
         except StoreAway as error:
             await sleep(patience.pause(error))
-            return "events"  # there may be some, so read again
+            return "look again"
         patience.over()
         if mirror.head is not known or mirror.seq != after:
-            return "events"  # meanwhile a follower saw another head, and moved the mirror
+            return "look again"  # meanwhile a follower saw another head, and moved the mirror
         if page is None:
             mirror.lose()
             return "the end"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 __all__ = ("write_following",)
 
-import logging
 from collections.abc import Awaitable, Iterator
 from random import uniform
 from typing import Any
@@ -21,8 +20,6 @@ from .._items.stored import failure_of
 from ..errors import ExpiredStream, ServerStopping, StoreAway
 from .client import GONE, Asked, Client, Left, Timing, end, wait_until_gone
 from .place import place_of
-
-logger = logging.getLogger("streamkit")
 
 # How long a client waits before it reconnects, in ms. Each client gets a different value: a server
 # that stops may have thousands of clients, and they must not all reconnect at the same moment.

@@ -6,13 +6,14 @@ __all__ = ("Listening",)
 
 import logging
 from collections.abc import Callable
+from math import inf
 
-from anyio import CancelScope, Event, sleep
+from anyio import CancelScope, Event, current_time, sleep
 from anyio.abc import TaskGroup
 
 from ..errors import StoreAway
 from .contract import Store
-from .patience import Patience
+from .patience import MAX_PAUSE, Patience
 
 logger = logging.getLogger("streamkit")
 
@@ -62,9 +63,11 @@ class Listening:
         while True:
             await self._wanted.wait()
             away: StoreAway | None = None
+            heard_since = inf
             try:
                 with CancelScope() as self._scope:
                     async with self._store.bells() as bells:
+                        heard_since = current_time()
                         self.ring(None)
                         async for name in bells:
                             self.ring(name)
@@ -75,5 +78,7 @@ class Listening:
                 logger.exception("nothing is heard of the store")
             finally:
                 self._scope = None
+            if current_time() - heard_since > MAX_PAUSE:
+                patience.over()  # the store was back, though no bell rang
             if self._wanted.is_set():  # not set if `rest` ended it
                 await sleep(patience.pause(away))

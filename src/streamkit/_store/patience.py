@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ("Patience",)
+__all__ = ("MAX_PAUSE", "Patience")
 
 import logging
 from random import uniform

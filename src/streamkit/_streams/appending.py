@@ -105,10 +105,7 @@ class Appending:
 
     async def _landed(self, batch: list[bytes], size: int, close: Ended | None) -> tuple[Head, int]:
         """Append, with as many attempts as it takes. Return the head and how many events landed."""
-        name = self.claim.name
-        patience = Patience(
-            f"the stream {name} waits for its store", f"the stream {name} has its store back"
-        )
+        patience: Patience | None = None
         while True:
             try:
                 head = await self._tried(batch, size, close)
@@ -118,18 +115,27 @@ class Appending:
                 elif head is None or isinstance(found, Lost):
                     raise ClaimLost(found if isinstance(found, Lost) else Lost.GONE)
                 elif found or not batch:
-                    patience.over()
+                    if patience is not None:
+                        patience.over()
                     return head, found
                 elif head.state != "open":
                     raise ClaimLost(Lost.FENCED)
+                patience = patience or self._patience()
                 pause = patience.pause()
             except StoreAway as error:
+                patience = patience or self._patience()
                 pause = patience.pause(error)
                 self._waits()
                 # A full disk may have no room for the batch but still have room for the lease.
                 with suppress(StoreAway):
                     await self._store.append(self.claim, self.seq, [])
             await sleep(min(pause, self.claim.lease / 3))
+
+    def _patience(self) -> Patience:
+        name = self.claim.name
+        return Patience(
+            f"the stream {name} waits for its store", f"the stream {name} has its store back"
+        )
 
     async def _tried(self, batch: list[bytes], size: int, close: Ended | None) -> Head | None:
         self.begun += 1

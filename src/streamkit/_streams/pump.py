@@ -1,7 +1,6 @@
 """`Pump`: write what a source or a job produces to the log of its stream, until its only end.
 
-It has no timer: it appends the lines that arrived during the last append. A lost acknowledgement
-needs no special case: the same bytes are appended again, and `verdict` says how many are stored.
+It has no timer: it appends the lines that arrived during the last append.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ from typing import Any
 
 from anyio import CancelScope, current_time, to_thread
 
-from .._loop import shielded
+from .._feeding.closing import closing_within
 from ..errors import MissingDependency, UpstreamCut, UpstreamUnreachable
 
 # As much of a refusal as is worth a look. It is there at once; a trickle is not waited for.
@@ -171,5 +171,5 @@ def _is_of(error: BaseException, *names: str) -> bool:
 
 
 async def _closed(close: Any) -> None:
-    with shielded(CLOSE_TIMEOUT):
+    with closing_within(CLOSE_TIMEOUT):
         await close()

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import TypeVar
 
-from .._feeding.source import Source, check_source
+from .._feeding.source import Followed, Source, check_source
 from .._items.format import Format
 from .._serving.answer import answer
 from .._serving.asgi import ASGIClient, answer_empty
@@ -77,7 +77,7 @@ class StreamResponse(Response):
         asked = Asked(
             head=scope["method"] == "HEAD",
             last_event_id=Headers(scope=scope).get("last-event-id"),
-            after=QueryParams(scope["query_string"]).get("after"),
+            after=_after(scope) if isinstance(self._source, Followed) else None,
             status=self.status_code,
         )
         client = ASGIClient(receive, send, self.status_code, self.raw_headers)
@@ -100,6 +100,10 @@ def error_response(request: Request, error: Exception) -> Response:  # noqa: ARG
     if not isinstance(error, StreamkitError):
         raise error
     return JSONResponse(*error_answer(error))
+
+
+def _after(scope: Scope) -> str | None:
+    return QueryParams(scope.get("query_string", b"")).get("after")
 
 
 def _raw(format: Format[T], headers: Mapping[str, str] | None) -> list[tuple[bytes, bytes]]:

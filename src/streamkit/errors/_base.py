@@ -1,6 +1,6 @@
 """The errors that every part of the library may raise, and what a client may see of any error."""
 
-from __future__ import annotations
+# Annotations are evaluated here: tools read them in `streamkit.errors`, where these names are not.
 
 __all__ = (
     "CleanupTimeout",

@@ -18,8 +18,7 @@ from anyio import CancelScope, current_time
 from anyio.lowlevel import checkpoint_if_cancelled
 
 from .._feeding.batched import Batched
-from .._feeding.closing import register
-from .._loop import shielded
+from .._feeding.closing import closing_within, register
 from ..errors import UpstreamError, UpstreamSilent
 from ._carriers.carrier import Carrier
 from ._errors import InvalidChunk, ModelFailed
@@ -95,7 +94,7 @@ class ModelSource(Batched[ModelEvent]):
         if self.closed:
             return
         self._closed = True
-        with shielded(CLOSE_TIMEOUT):
+        with closing_within(CLOSE_TIMEOUT):
             await self._carrier.close()
 
     async def read(self) -> list[ModelEvent]:

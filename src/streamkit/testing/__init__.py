@@ -187,3 +187,6 @@ class _Heard(AsyncIterator[str | None]):
 
 
 _: type[Store] = FaultyStore
+
+
+StoreBroken.__module__ = __name__

@@ -10,10 +10,9 @@ from signal import Signals
 from typing import ClassVar
 
 from ..._feeding.batched import Batched
-from ..._feeding.closing import Feeding, feeding_now, register
+from ..._feeding.closing import Feeding, closing_within, feeding_now, register
 from ..._items.event import Event, Typed
 from ..._items.lines import Line
-from ..._loop import shielded
 from ...errors import StreamkitError
 from ._child import Child, Reason
 from ._errors import CommandFailed, CommandTimeout, OutputTooLarge
@@ -75,7 +74,7 @@ class Process(Batched[Line | Exit]):
         self._ended = True
         if self.closed or self._child is None:
             return
-        with shielded(self._settings.grace + CLOSE_TIMEOUT):
+        with closing_within(self._settings.grace + CLOSE_TIMEOUT):
             self._child.stop("cancelled")
             while await self._child.read():
                 pass  # it may have to get rid of its output before it can end
