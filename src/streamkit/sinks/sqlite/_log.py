@@ -78,10 +78,10 @@ class Changes:
         rung, ringer = (self._top + 1, self._ringer) if rings else (None, None)
         lease = self._now + claim.lease
         done = self._sql.execute(
-            "UPDATE stream SET tail = ?5, first = max(first, ?6), lease = ?7,"
-            " rung = ifnull(?8, rung), ringer = ifnull(?9, ringer)"
-            " WHERE name = ?1 AND life = ?2 AND epoch = ?3 AND tail = ?4 AND state = 'open'",
-            (name, claim.life, claim.epoch, expected, tail, forget, lease, rung, ringer),
+            "UPDATE stream SET tail = ?, first = max(first, ?), lease = ?,"
+            " rung = ifnull(?, rung), ringer = ifnull(?, ringer)"
+            " WHERE name = ? AND life = ? AND epoch = ? AND tail = ? AND state = 'open'",
+            (tail, forget, lease, rung, ringer, name, claim.life, claim.epoch, expected),
         )
         if done.rowcount:
             if rings:
@@ -143,11 +143,12 @@ class Changes:
 
     def _begin(self, claim: Claim) -> None:
         who = (claim.name, claim.life, claim.epoch, json.dumps([(claim.token, 1)]))
+        new = self._top + 1
         self._sql.execute(
             "INSERT INTO stream (name, life, epoch, claims, first, tail, state, started, lease,"
             " keep, id, rung, ringer)"
-            " VALUES (?1, ?2, ?3, ?4, 1, 0, 'open', ?5, ?5 + ?6, ?7, ?8, ?8, ?9)",
-            (*who, self._now, claim.lease, claim.keep, self._top + 1, self._ringer),
+            " VALUES (?, ?, ?, ?, 1, 0, 'open', ?, ?, ?, ?, ?, ?)",
+            (*who, self._now, self._now + claim.lease, claim.keep, new, new, self._ringer),
         )
         self._ring(claim.name)
 
@@ -155,11 +156,14 @@ class Changes:
         claims = json.loads(row[2])
         if claims[-1][0] != claim.token:  # the same token claims again after the file lost its tail
             claims = [*claims, (claim.token, row[4] + 1)][-CLAIMS_KEPT:]
-        who = (claim.name, claim.life, claim.epoch, json.dumps(claims))
+        lease = self._now + claim.lease
         done = self._sql.execute(
-            "UPDATE stream SET epoch = ?3, claims = ?4, lease = ?5 + ?6, rung = ?7, ringer = ?8"
-            " WHERE name = ?1 AND life = ?2 AND epoch < ?3 AND lease <= ?5 AND state = 'open'",
-            (*who, self._now, claim.lease, self._top + 1, self._ringer),
+            "UPDATE stream SET epoch = ?, claims = ?, lease = ?, rung = ?, ringer = ?"
+            " WHERE name = ? AND life = ? AND epoch < ? AND lease <= ? AND state = 'open'",
+            (
+                *(claim.epoch, json.dumps(claims), lease, self._top + 1, self._ringer),
+                *(claim.name, claim.life, claim.epoch, self._now),
+            ),
         )
         if done.rowcount:
             self._ring(claim.name)
