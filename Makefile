@@ -17,19 +17,20 @@ require_python = import sys; sys.exit(sys.version_info < (3, 11) and \
 demo: .venv/demo.stamp   ## start the demo app; ARGS=--check calls every endpoint and exits
 	@.venv/bin/python -m examples.demo $(ARGS)
 
-# Only the whole suite is held to the coverage floor in pyproject.toml, and worth the start of more
-# processes: each first imports everything. Who is done with its part takes over from another.
-# They, and the processes that tests start, would compile everything again without its bytecode.
+# The whole suite is worth the start of more processes: each first imports everything. Who is done with
+# its part takes over from another. They, and the processes that tests start, would compile everything
+# again without its bytecode. With CI=true the coverage is measured too, which takes half as long again,
+# and held to the floor in pyproject.toml.
 in_parallel = -n auto --dist worksteal
+coverage = $(if $(CI),--cov --cov-report=term-missing:skip-covered)
 whole_suite = $(in_parallel) --durations=20 $(coverage)
 run_tests = PYTHONDONTWRITEBYTECODE= .venv/bin/python -m pytest
 
 # Some tests measure time, and their neighbours take it from them on a busy machine. So a test of the
 # whole suite that fails is run once more, alone: it has to pass then.
-coverage = --cov --cov-report=term-missing:skip-covered
-alone = --last-failed --last-failed-no-failures none --cov-append $(coverage)
+alone = --last-failed --last-failed-no-failures none $(if $(CI),--cov-append) $(coverage)
 
-test: .venv/test.stamp   ## run all tests with coverage; ARGS="-k name" runs some
+test: .venv/test.stamp   ## run all tests; ARGS="-k name" runs some; CI=true holds the coverage floor
 	$(run_tests) $(or $(ARGS),$(whole_suite) || $(run_tests) $(alone))
 
 chaos: .venv/test.stamp   ## the long form of the fault tests: ten rounds of each, a minute a round
