@@ -180,15 +180,16 @@ class Mirrors:
                 found = await self._found(mirror, patience)
                 if found == "the end":
                     break
+                silent = False
                 if found == "nothing":
-                    with move_on_after(safety):
+                    with move_on_after(safety) as waiting:
                         await mirror.bell.wait()
-                        found = "a bell"
-                safety = min(1.5 * safety, MAX_SAFETY) if found == "nothing" else MIN_SAFETY
+                    silent = waiting.cancelled_caught
+                safety = min(1.5 * safety, MAX_SAFETY) if silent else MIN_SAFETY
 
     async def _found(
         self, mirror: Mirror, patience: Patience
-    ) -> Literal["events", "nothing", "look again", "the end", "a bell"]:
+    ) -> Literal["events", "nothing", "look again", "the end"]:
         """Feed a mirror with one page from the store, and return what was in it."""
         known, after = mirror.head, mirror.seq
         try:
